@@ -1,0 +1,59 @@
+"""Note discovery: how well a model's slots match the notes of a chord.
+
+Convention: notes and slots are compared pairwise, each note is assigned its own slot (Hungarian algorithm), the
+score is the mean over the matched notes. MSE and mIoU each take their own best assignment. A mask is where a
+spectrogram reaches -30 dB; an empty union counts as IoU 0.
+
+Source: MusicSlots, appendix A.4. Notebook: 03 note discovery.
+"""
+
+from typing import NamedTuple
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from musiclib.spectrogram import note_mask
+
+
+class Match(NamedTuple):
+    """One chord's score and, for each note, the slot it was given."""
+
+    score: float
+    slot_of_note: list[int]
+
+
+def pairwise_mse(notes: Tensor, slots: Tensor) -> Tensor:
+    """(n, F, T), (K, F, T) in dB → (n, K) mean squared error, in dB²."""
+    return (notes[:, None] - slots[None]).square().mean(dim=(-2, -1))
+
+
+def pairwise_iou(notes: Tensor, slots: Tensor) -> Tensor:
+    """(n, F, T), (K, F, T) in dB → (n, K) intersection over union of the note masks."""
+    n, k = (note_mask(x).flatten(1).float() for x in (notes, slots))
+    intersection = n @ k.T
+    union = n.sum(1)[:, None] + k.sum(1)[None] - intersection
+    return intersection / union.clamp(min=1)
+
+
+def match(pairs: Tensor, maximize: bool) -> Match:
+    """The assignment of notes to slots with the best total. (n, K) with n ≤ K."""
+    notes, slots = linear_sum_assignment(pairs.cpu().numpy(), maximize=maximize)
+    return Match(pairs[notes, slots].mean().item(), slots.tolist())
+
+
+def note_mse(notes: Tensor, slots: Tensor) -> Match:
+    """Note MSE of one chord, in dB². Lower is better."""
+    return match(pairwise_mse(notes, slots), maximize=False)
+
+
+def note_iou(notes: Tensor, slots: Tensor) -> Match:
+    """mIoU of one chord, 0 to 1. Higher is better."""
+    return match(pairwise_iou(notes, slots), maximize=True)
+
+
+def note_discovery(notes: list[Tensor], slots: Tensor) -> dict[str, float]:
+    """Mean note MSE and mIoU over chords: notes[i] (n_i, F, T) in dB against slots (B, K, F, T) in dB."""
+    mse = [note_mse(n, s).score for n, s in zip(notes, slots, strict=True)]
+    iou = [note_iou(n, s).score for n, s in zip(notes, slots, strict=True)]
+    return {"note_mse": torch.tensor(mse).mean().item(), "miou": torch.tensor(iou).mean().item()}

@@ -1,0 +1,77 @@
+"""Mel spectrograms in power and in decibels.
+
+Convention (specification of MusicSlots): 128 mel bands, FFT and window of 1024 samples, hop 512, power, frames
+centred on their sample; decibels are 10·log10(max(power, 1e-10)), floored 80 dB under the spectrogram's own maximum.
+
+Notebook: 01 from score to spectrogram.
+"""
+
+from functools import lru_cache
+
+import torch
+import torchaudio
+from torch import Tensor
+
+from musiclib.synth import SAMPLE_RATE_HZ
+
+BANDS = 128
+FFT_SAMPLES = 1024
+HOP_SAMPLES = 512
+FRAMES = 32
+POWER_FLOOR = 1e-10
+DYNAMIC_RANGE_DB = 80.0
+MASK_THRESHOLD_DB = -30.0
+
+
+def stft(waveform: Tensor) -> Tensor:
+    """Complex spectrogram. (..., samples) → (..., 513, frames). Linear: the STFT of a sum is the sum of STFTs."""
+    window = torch.hann_window(FFT_SAMPLES, device=waveform.device)
+    flat = waveform.reshape(-1, waveform.shape[-1])
+    spectrum = torch.stft(flat, FFT_SAMPLES, HOP_SAMPLES, window=window, return_complex=True)
+    return spectrum.reshape(*waveform.shape[:-1], *spectrum.shape[-2:])
+
+
+@lru_cache
+def mel_filters(device: torch.device | str = "cpu") -> Tensor:
+    """(513, 128) triangular filters, equally wide in mel. Under 300 Hz they are narrower than an FFT bin, so some
+    are empty: at this resolution those bands hold nothing."""
+    return mel_filterbank_quietly().to(device)
+
+
+def mel_filterbank_quietly() -> Tensor:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # torchaudio warns of the empty filters named above
+        return torchaudio.functional.melscale_fbanks(
+            FFT_SAMPLES // 2 + 1, 0.0, SAMPLE_RATE_HZ / 2, BANDS, SAMPLE_RATE_HZ
+        )
+
+
+def mel_power(spectrum: Tensor) -> Tensor:
+    """Complex spectrogram (..., 513, T) → mel power (..., 128, T)."""
+    power = spectrum.real.square() + spectrum.imag.square()
+    return mel_filters(power.device).T @ power
+
+
+def mel_spectrogram(waveform: Tensor, frames: int = FRAMES) -> Tensor:
+    """(..., samples) → mel power (..., 128, frames): the first `frames` frames."""
+    return mel_power(stft(waveform)[..., :frames])
+
+
+def power_to_db(power: Tensor, dynamic_range_db: float | None = DYNAMIC_RANGE_DB) -> Tensor:
+    """Power → decibels, floored `dynamic_range_db` under each spectrogram's own maximum (its last two axes)."""
+    db = 10 * torch.log10(power.clamp(min=POWER_FLOOR))
+    if dynamic_range_db is None:
+        return db
+    return torch.maximum(db, db.amax(dim=(-2, -1), keepdim=True) - dynamic_range_db)
+
+
+def db_to_power(db: Tensor) -> Tensor:
+    """Decibels → power."""
+    return 10 ** (db / 10)
+
+
+def note_mask(db: Tensor) -> Tensor:
+    """Where a note sounds: at or above -30 dB."""
+    return db >= MASK_THRESHOLD_DB
