@@ -13,6 +13,9 @@ algorithm 1; Chang et al., "Object Representations as Fixed Points" (2022) for i
 Ours: `decoder="mlp"`, which two CPU cores can train; `db_offset` and `db_scale`, which bring decibels to about unit
 range inside the network (0 and 1 leave the paper's model). `attention` offers both published meanings, see below.
 
+Inside encoder and decoder a grid is (time, frequency): frequency is the long axis, and CPU convolutions that run along
+the long axis train four times as fast. Everywhere else it is (frequency, time), as in the paper.
+
 Notebook: 02 MusicSlots.
 """
 
@@ -92,17 +95,16 @@ class Decomposition(NamedTuple):
 
 
 class SoftPosition(nn.Module):
-    """Adds a learned linear map of [f, t, 1-f, 1-t] to a grid of features."""
+    """Adds a learned linear map of [f, t, 1-f, 1-t] to a grid of features (B, D, T, F)."""
 
     def __init__(self, width: int):
         super().__init__()
         self.project = nn.Linear(4, width)
 
     def forward(self, grid: Tensor) -> Tensor:
-        f = torch.linspace(0, 1, grid.shape[-2], device=grid.device)
-        t = torch.linspace(0, 1, grid.shape[-1], device=grid.device)
-        f, t = torch.meshgrid(f, t, indexing="ij")
-        position = self.project(torch.stack([f, t, 1 - f, 1 - t], dim=-1))  # F' T' D
+        t, f = (torch.linspace(0, 1, size, device=grid.device) for size in grid.shape[-2:])
+        t, f = torch.meshgrid(t, f, indexing="ij")
+        position = self.project(torch.stack([f, t, 1 - f, 1 - t], dim=-1))  # T' F' D
         return grid + position.permute(2, 0, 1)
 
 
@@ -111,9 +113,10 @@ class Encoder(nn.Module):
 
     def __init__(self, config: MusicSlotsConfig):
         super().__init__()
+        stride = config.stride[::-1]
         sizes = [1] + [config.channels] * 4
         self.convs = nn.ModuleList(
-            nn.Conv2d(i, o, 5, stride=config.stride, padding=2) for i, o in zip(sizes[:-1], sizes[1:], strict=True)
+            nn.Conv2d(i, o, 5, stride=stride, padding=2) for i, o in zip(sizes[:-1], sizes[1:], strict=True)
         )
         self.position = SoftPosition(config.channels)
         self.mlp = nn.Sequential(
@@ -121,9 +124,10 @@ class Encoder(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        x = x.transpose(2, 3)  # B 1 T F
         for conv in self.convs:
-            x = conv(x).relu()  # B C F' T'
-        tokens = self.position(x).flatten(2).transpose(1, 2)  # B N C
+            x = conv(x).relu()  # B C T' F'
+        tokens = self.position(x).permute(0, 3, 2, 1).flatten(1, 2)  # B N C, the tokens of a band side by side
         return self.mlp(F.layer_norm(tokens, tokens.shape[1:]))  # over tokens and channels, no learned scale
 
 
@@ -181,7 +185,7 @@ class BroadcastDecoder(nn.Module):
     def __init__(self, config: MusicSlotsConfig, outputs: int):
         super().__init__()
         shrink = 2**config.upsamplings
-        self.grid = (config.bands // shrink, config.frames // shrink)
+        self.grid = (config.frames // shrink, config.bands // shrink)
         self.position = SoftPosition(config.width)
         sizes = [config.width] + [config.channels] * config.upsamplings
         self.upsample = nn.ModuleList(
@@ -192,10 +196,10 @@ class BroadcastDecoder(nn.Module):
         self.out = nn.ConvTranspose2d(config.channels, outputs, 3, padding=1)
 
     def forward(self, slots: Tensor) -> Tensor:
-        x = self.position(slots[:, :, None, None].expand(-1, -1, *self.grid))  # B' D F/16 T/16
+        x = self.position(slots[:, :, None, None].expand(-1, -1, *self.grid))  # B' D T/16 F/16
         for deconv in self.upsample:
             x = deconv(x).relu()
-        return self.out(self.smooth(x).relu())
+        return self.out(self.smooth(x).relu()).transpose(2, 3)
 
 
 class MlpDecoder(nn.Sequential):

@@ -1,0 +1,80 @@
+"""The results ledger: every figure in a notebook or the README comes from a run written down here.
+
+One run is one file, `data/results/<name>.json`, with what is needed to judge and repeat it.
+
+Notebook: 03 note discovery.
+"""
+
+import datetime
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import torch
+
+from musiclib.paths import RESULTS, ROOT, atomic
+
+
+def record(
+    name: str, *, system: str, preset: str, seed: int, config: dict, metrics: dict, wall_s: float, folder: Path = RESULTS
+) -> Path:
+    """Writes one run. `metrics` is what it measured, `config` everything that was chosen, `wall_s` training included."""
+    entry = {
+        "name": name,
+        "system": system,
+        "preset": preset,
+        "seed": seed,
+        "metrics": metrics,
+        "config": config,
+        "wall_s": round(wall_s, 1),
+        "hardware": hardware(),
+        "torch": torch.__version__,
+        "commit": commit(),
+        "date": datetime.date.today().isoformat(),
+    }
+    path = folder / f"{name}.json"
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(entry, indent=1, default=str) + "\n")
+    return path
+
+
+def entries(system: str | None = None, folder: Path = RESULTS) -> list[dict]:
+    """All runs, or one system's, by name."""
+    runs = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    return [run for run in runs if system in (None, run["system"])]
+
+
+def entry(name: str, folder: Path = RESULTS) -> dict:
+    """One run.
+
+    Raises:
+        FileNotFoundError: it has not been run; the message says how to.
+    """
+    path = folder / f"{name}.json"
+    if not path.exists():
+        raise FileNotFoundError(f"The ledger has no run {name!r} ({path}): 'make reproduce' runs what is missing.")
+    return json.loads(path.read_text())
+
+
+def table(rows: list[list[str]], header: list[str]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def hardware() -> str:
+    """The processor that does the work, in words."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{torch.cpu.get_capabilities().get('cpu_name') or platform.machine()}, {os.cpu_count()} cores"
+
+
+def commit() -> str:
+    """The commit of this checkout, or "unknown" outside one."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

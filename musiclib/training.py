@@ -1,0 +1,255 @@
+"""The one training loop of the course: a laptop, a Colab GPU and a cluster run the same lines.
+
+Randomness is stateless: step n of rank r draws from (seed, n, r) alone. So a run that was killed and resumed walks
+the same loss curve as one that was not, and a checkpoint needs no generator states.
+
+Notebook: 02 MusicSlots.
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from musiclib.paths import atomic
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is missing, damaged or of another configuration: the message names the file and the remedy."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One training run.
+
+    Attributes:
+        steps: optimizer steps. batch: examples per step over all devices.
+        learning_rate: of Adam, reached after `warmup` steps, then cosine to zero at `decay_steps` (None: `steps`).
+        clip_norm: gradient norm above which gradients are scaled down, None for never.
+        evaluate_every: steps between evaluations; the best weights by `select` are kept.
+    """
+
+    steps: int
+    batch: int = 32
+    learning_rate: float = 1e-4
+    warmup: int = 0
+    decay_steps: int | None = None
+    clip_norm: float | None = 1.0
+    seed: int = 0
+    evaluate_every: int = 1000
+
+    def learning_rate_at(self, step: int) -> float:
+        warm = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        return self.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / (self.decay_steps or self.steps)))
+
+
+@dataclass
+class History:
+    """What a run has done so far: the loss of every step, and the scores of every evaluation with their step."""
+
+    loss: list[float] = field(default_factory=list)
+    scores: list[dict[str, float]] = field(default_factory=list)
+    wall_s: float = 0.0
+    finished: bool = False
+
+
+def precision_of(device: torch.device) -> str:
+    """Mixed precision where the hardware has it: bf16 on recent GPUs and CPUs, fp16 on older GPUs, else fp32."""
+    if device.type == "cuda":
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+    if device.type == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16"):
+        return "bf16-mixed"
+    return "32-true"
+
+
+def launch(devices: int | str = 1) -> Fabric:
+    """A Fabric on the best accelerator here, with mixed precision; under `fabric run` it joins the others."""
+    accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    under_fabric_run = os.environ.get("LT_CLI_USED") == "1"
+    placement = {} if under_fabric_run else {"accelerator": accelerator, "devices": devices}
+    fabric = Fabric(precision=precision_of(torch.device(accelerator)), **placement)
+    if not under_fabric_run:  # which has launched already and forbids a second time
+        fabric.launch()
+    return fabric
+
+
+def shuffled_index(examples: int, batch: int, step: int, seed: int) -> Tensor:
+    """Which examples step `step` sees, (batch,): epochs of a fresh shuffle each, incomplete last batches dropped."""
+    per_epoch = max(1, examples // batch)
+    epoch, place = divmod(step, per_epoch)
+    order = np.random.default_rng([seed, epoch]).permutation(examples)
+    return torch.from_numpy(np.resize(order[place * batch : (place + 1) * batch], batch))
+
+
+def fit(
+    model: nn.Module,
+    loss_of: Callable[[nn.Module, Tensor], Tensor],
+    examples: int,
+    config: TrainingConfig,
+    *,
+    fabric: Fabric | None = None,
+    run: Path | None = None,
+    evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
+    select: str = "miou",
+    budget_s: float = math.inf,
+    save_every_s: float = 120.0,
+    progress: bool = True,
+) -> History:
+    """Trains `model` in place.
+
+    Args:
+        loss_of: model and example index (batch,) → scalar loss.
+        examples: how many there are to draw from.
+        run: a folder for `last.pt`, from which the same call continues, and `best.safetensors`. None keeps nothing.
+        evaluate: model → scores, called every `config.evaluate_every` steps; the highest `select` is kept as best.
+        budget_s: stop after so many seconds, saved; call again to go on.
+
+    Raises:
+        CheckpointError: `run` holds another run's checkpoint, or a damaged one.
+    """
+    fabric = fabric or launch()
+    model.to(memory_format=torch.channels_last)  # what convolutions want in bf16; others do not mind
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+    wrapped, optimizer = fabric.setup(model, optimizer)
+    history = History()
+    if run is not None and (run / "last.pt").exists():
+        history = _resume(run / "last.pt", model, optimizer, config)
+    started = saved = time.monotonic()
+    wall_before_s, losses = history.wall_s, []
+
+    def save(step: int) -> None:
+        history.loss += torch.stack(losses).tolist() if losses else []
+        losses.clear()
+        history.wall_s = wall_before_s + time.monotonic() - started
+        history.finished = step == config.steps
+        if run is not None and fabric.is_global_zero:
+            _save(run / "last.pt", model, optimizer, config, history)
+
+    bar = tqdm(total=config.steps, initial=len(history.loss), unit="step", disable=not progress, mininterval=1.0)
+    for step in range(len(history.loss), config.steps):
+        _seed(config.seed, step, fabric.global_rank)
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate_at(step)
+        index = shuffled_index(examples, config.batch, step, config.seed)
+        loss = loss_of(wrapped, index[fabric.global_rank :: fabric.world_size])
+        fabric.backward(loss)
+        if config.clip_norm is not None:
+            fabric.clip_gradients(wrapped, optimizer, max_norm=config.clip_norm, error_if_nonfinite=False)
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.detach())
+        bar.update()
+        done = step + 1
+        if evaluate and (done % config.evaluate_every == 0 or done == config.steps):
+            scores = {"step": done} | evaluate(model)
+            if run is not None and scores[select] >= max((s[select] for s in history.scores), default=-math.inf):
+                save_weights(run / "best.safetensors", model, {"training": asdict(config), "scores": scores})
+            history.scores.append(scores)
+            bar.set_postfix({name: f"{value:.3g}" for name, value in scores.items() if name != "step"})
+        now = time.monotonic()
+        if now - started > budget_s:
+            save(done)
+            break
+        if now - saved > save_every_s:
+            save(done)
+            saved = now
+    else:
+        save(config.steps)
+    bar.close()
+    return history
+
+
+def _seed(seed: int, step: int, rank: int) -> None:
+    torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> 1))
+
+
+# ------------------------------------------------------------------------------------------------ checkpoints
+
+
+def _save(path: Path, model: nn.Module, optimizer: Any, config: TrainingConfig, history: History) -> None:
+    state = {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "training": asdict(config),
+        "history": asdict(history),
+    }
+    with atomic(path) as temporary:
+        torch.save(state, temporary)
+
+
+def _resume(path: Path, model: nn.Module, optimizer: Any, config: TrainingConfig) -> History:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        stored = state["training"]
+    except Exception as error:  # torch raises a different type for every kind of damage
+        raise CheckpointError(f"{path} is damaged ({type(error).__name__}): delete it to start again.") from error
+    differences = [f"{k}={stored.get(k)!r}, not {v!r}" for k, v in asdict(config).items() if stored.get(k) != v]
+    if differences:
+        raise CheckpointError(
+            f"{path} belongs to a run with {'; '.join(differences)}: choose another folder or delete it."
+        )
+    _load_state(path, model, state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    return History(**state["history"])
+
+
+def save_weights(path: Path, model: nn.Module, about: dict, dtype: torch.dtype = torch.float32) -> None:
+    """Weights with their model's configuration and `about` in one safetensors file; fp16 is what ships."""
+    weights = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()}
+    metadata = {"config": json.dumps(asdict(model.config)), "about": json.dumps(about)}
+    with atomic(path) as temporary:
+        save_file(weights, temporary, metadata)
+
+
+def read_metadata(path: Path) -> tuple[dict, dict]:
+    """The model configuration and the `about` of a file that `save_weights` wrote.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or carries no configuration.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+        return json.loads(metadata["config"]), json.loads(metadata["about"])
+    except FileNotFoundError as error:
+        raise CheckpointError(f"There is no checkpoint {path}: train it, or restore it from the repository.") from error
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise CheckpointError(
+            f"{path} is no checkpoint of this course ({error}): restore it from the repository, or train it again."
+        ) from error
+
+
+def load_weights(path: Path, model: nn.Module) -> nn.Module:
+    """Loads what `save_weights` wrote into a model of the same configuration.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or of another configuration; the model is left as it was.
+    """
+    stored, _ = read_metadata(path)
+    ours = json.loads(json.dumps(asdict(model.config)))
+    differences = [f"{k}={stored.get(k)!r}, not {v!r}" for k, v in ours.items() if stored.get(k) != v]
+    if differences:
+        raise CheckpointError(f"{path} holds a model with {'; '.join(differences)}: build that one, or train yours.")
+    with safe_open(path, "pt") as file:
+        weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 it is no dict
+    _load_state(path, model, weights)
+    return model
+
+
+def _load_state(path: Path, model: nn.Module, weights: dict[str, Tensor]) -> None:
+    expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    if {name: tensor.shape for name, tensor in weights.items()} != expected:
+        raise CheckpointError(f"{path} holds tensors of other names or shapes than this model: train it again.")
+    model.load_state_dict(weights)
