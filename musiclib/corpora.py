@@ -32,7 +32,7 @@ def chorales() -> tuple[dict[str, list[Piece]], str]:
 
 def build_bach_chorales(path: Path = BACH_CHORALES) -> None:
     """Makes the stand-in from music21's corpus; of every ten pieces one is for validation and one for test."""
-    files = sorted(set(music21.corpus.chorales.Iterator(returnType="filename")))
+    files = sorted(file for file in music21.corpus.getComposer("bach") if file.suffix in (".mxl", ".xml", ".krn"))
     pieces = [piece for piece in Parallel(n_jobs=-1)(map(delayed(_chorale), files)) if piece]
     splits: dict[str, list[Piece]] = {"train": [], "valid": [], "test": []}
     for number, piece in enumerate(pieces):
@@ -41,13 +41,13 @@ def build_bach_chorales(path: Path = BACH_CHORALES) -> None:
         temporary.write_text(json.dumps(splits, separators=(",", ":")) + "\n")
 
 
-def _chorale(file: str) -> Piece | None:
-    """A chorale transposed to C, sampled on quarters; None if it is not in four parts.
+def _chorale(file: Path) -> Piece | None:
+    """A score transposed to C, sampled on quarters; None if it is not in four parts.
 
     By the nearest way, and then an octave up: that is how the JSB file stands, MIDI 43 to 96.
     """
     score = music21.corpus.parse(file)
-    if len(score.parts) != 4:
+    if not isinstance(score, music21.stream.Score) or len(score.parts) != 4:
         return None
     shift = 12 - score.analyze("key").tonic.pitchClass
     shift += 12 if shift < 6 else 0

@@ -18,7 +18,15 @@ from musiclib.paths import RESULTS, ROOT, atomic
 
 
 def record(
-    name: str, *, system: str, preset: str, seed: int, config: dict, metrics: dict, wall_s: float, folder: Path = RESULTS
+    name: str,
+    *,
+    system: str,
+    preset: str,
+    seed: int,
+    config: dict,
+    metrics: dict,
+    wall_s: float,
+    folder: Path = RESULTS,
 ) -> Path:
     """Writes one run. `metrics` is what it measured, `config` everything that was chosen, `wall_s` training included."""
     entry = {
@@ -62,6 +70,21 @@ def table(rows: list[list[str]], header: list[str]) -> str:
     """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def write_between(path: Path, marker: str, text: str) -> None:
+    """Replaces what stands between `<!-- marker -->` and `<!-- /marker -->` in a Markdown file.
+
+    Raises:
+        ValueError: the file has no such pair of marks.
+    """
+    start, end = f"<!-- {marker} -->", f"<!-- /{marker} -->"
+    before, found, rest = path.read_text().partition(start)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"{path} has no lines {start} and {end} to write the table between: put them back.")
+    with atomic(path) as temporary:
+        temporary.write_text(f"{before}{start}\n{text}\n{end}{after}")
 
 
 def hardware() -> str:

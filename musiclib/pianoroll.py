@@ -5,8 +5,6 @@ Notebook: 01 from score to spectrogram.
 
 from dataclasses import dataclass
 
-import music21
-
 
 @dataclass(frozen=True, order=True)
 class Note:
@@ -23,13 +21,14 @@ class Note:
         return self.onset_s + self.duration_s
 
 
-def notes_from_score(score: music21.stream.Stream, quarter_s: float = 0.5, program: int = 0) -> list[Note]:
-    """The notes of a music21 score, tied notes joined, `quarter_s` seconds to the quarter, sorted by onset."""
+def notes_from_grid(grid: list[list[int]], step_s: float, program: int = 0) -> list[Note]:
+    """Pitches sampled on a grid of `step_s` seconds → notes, sorted; a pitch in successive steps is one long note."""
     notes = []
-    for element in score.stripTies().flatten().notes:
-        length = float(element.duration.quarterLength) * quarter_s
-        if length == 0:  # grace notes take no time on this grid
-            continue
-        onset = float(element.offset) * quarter_s
-        notes += [Note(onset, length, pitch.midi, program=program) for pitch in element.pitches]
+    for step, pitches in enumerate(grid):
+        before = grid[step - 1] if step else []
+        for pitch in set(pitches) - set(before):
+            length = 1
+            while step + length < len(grid) and pitch in grid[step + length]:
+                length += 1
+            notes.append(Note(step * step_s, length * step_s, pitch, program=program))
     return sorted(notes)

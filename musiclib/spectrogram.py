@@ -6,6 +6,7 @@ centred on their sample; decibels are 10·log10(max(power, 1e-10)), floored 80 d
 Notebook: 01 from score to spectrogram.
 """
 
+import warnings
 from functools import lru_cache
 
 import torch
@@ -35,17 +36,12 @@ def stft(waveform: Tensor) -> Tensor:
 def mel_filters(device: torch.device | str = "cpu") -> Tensor:
     """(513, 128) triangular filters, equally wide in mel. Under 300 Hz they are narrower than an FFT bin, so some
     are empty: at this resolution those bands hold nothing."""
-    return mel_filterbank_quietly().to(device)
-
-
-def mel_filterbank_quietly() -> Tensor:
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # torchaudio warns of the empty filters named above
-        return torchaudio.functional.melscale_fbanks(
+        filters = torchaudio.functional.melscale_fbanks(
             FFT_SAMPLES // 2 + 1, 0.0, SAMPLE_RATE_HZ / 2, BANDS, SAMPLE_RATE_HZ
         )
+    return filters.to(device)
 
 
 def mel_power(spectrum: Tensor) -> Tensor:
@@ -75,3 +71,17 @@ def db_to_power(db: Tensor) -> Tensor:
 def note_mask(db: Tensor) -> Tensor:
     """Where a note sounds: at or above -30 dB."""
     return db >= MASK_THRESHOLD_DB
+
+
+def griffin_lim(mel: Tensor, iterations: int = 64) -> Tensor:
+    """Mel power (128, T) → a waveform (samples,) whose spectrogram comes close.
+
+    Two things were thrown away and must be guessed: the bins within a mel band (pseudo-inverse of the filters, no
+    negative power), and the phase (Griffin and Lim's alternation between time and frequency).
+    """
+    power = (torch.linalg.pinv(mel_filters(mel.device).T) @ mel).clamp(min=0)
+    window = torch.hann_window(FFT_SAMPLES, device=mel.device)
+    return torchaudio.functional.griffinlim(
+        power, window, FFT_SAMPLES, HOP_SAMPLES, FFT_SAMPLES, power=2.0, n_iter=iterations, momentum=0.9,
+        length=None, rand_init=False,
+    )  # fmt: skip

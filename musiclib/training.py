@@ -74,6 +74,12 @@ def precision_of(device: torch.device) -> str:
     return "32-true"
 
 
+def autocast(device: torch.device) -> torch.autocast:
+    """The same precision outside the loop, for evaluation: `with autocast(device): ...`."""
+    dtype = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision_of(device))
+    return torch.autocast(device.type, dtype, enabled=dtype is not None)
+
+
 def launch(devices: int | str = 1) -> Fabric:
     """A Fabric on the best accelerator here, with mixed precision; under `fabric run` it joins the others."""
     accelerator = "cuda" if torch.cuda.is_available() else "cpu"

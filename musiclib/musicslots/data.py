@@ -68,3 +68,7 @@ class ChordSpectrograms:
         """The notes of chords `index` on their own: dB mel spectrograms, one (notes, 128, T) per chord."""
         rows = self.rows[index.to(self.device)]
         return [self.note_db[row[row != self.silent]] for row in rows]
+
+    def nearest_note(self, slot_db: Tensor) -> tuple[int, int]:
+        """The (program, pitch) whose spectrogram is nearest to a slot's (128, T), by mean squared error in dB."""
+        return self.notes[int((self.note_db - slot_db).square().mean(dim=(1, 2)).argmin())]

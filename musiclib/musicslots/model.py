@@ -10,8 +10,9 @@ Source: Gha, Herrmann, Grewe, Schmidhuber, Gopalakrishnan, "Unsupervised Musical
 (2023), section 2 and appendix A.2; Locatello et al., "Object-Centric Learning with Slot Attention" (2020),
 algorithm 1; Chang et al., "Object Representations as Fixed Points" (2022) for implicit differentiation.
 
-Ours: `decoder="mlp"`, which two CPU cores can train; `db_offset` and `db_scale`, which bring decibels to about unit
-range inside the network (0 and 1 leave the paper's model). `attention` offers both published meanings, see below.
+Ours: `dilation`, with which a token sees the overtones that belong to it; `decoder="mlp"`, which two CPU cores can
+train; `db_offset` and `db_scale`, which bring decibels to about unit
+range inside the network; the defaults leave the paper's model. `attention` offers both published meanings, see below.
 
 Inside encoder and decoder a grid is (time, frequency): frequency is the long axis, and CPU convolutions that run along
 the long axis train four times as fast. Everywhere else it is (frequency, time), as in the paper.
@@ -37,7 +38,7 @@ class MusicSlotsConfig:
         bands, frames: F × T of the spectrogram.
         channels: of the convolutions. width: D, of tokens and slots.
         slots: K. iterations: of slot attention.
-        stride: of the encoder's convolutions along (frequency, time).
+        stride: of the encoder's convolutions along (frequency, time). dilation: of each of them along frequency.
         mask: how slots are composed: "none", "sigmoid" or "softmax" over slots.
         implicit: differentiate the last iteration only (first-order Neumann) instead of unrolling all.
         attention: "paper" (a softmax over slots, weighted means of tokens) or "reference" (the published code's:
@@ -52,6 +53,7 @@ class MusicSlotsConfig:
     slots: int = 7
     iterations: int = 3
     stride: tuple[int, int] = (1, 2)
+    dilation: tuple[int, ...] = (1, 1, 1, 1)
     mask: str = "none"
     implicit: bool = True
     attention: str = "reference"
@@ -69,7 +71,8 @@ class MusicSlotsConfig:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}={getattr(self, name)!r} is none of {', '.join(allowed)}.")
-        object.__setattr__(self, "stride", tuple(self.stride))  # JSON gives a list
+        for name in ("stride", "dilation"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON gives lists
 
 
 class Decomposition(NamedTuple):
@@ -114,9 +117,10 @@ class Encoder(nn.Module):
     def __init__(self, config: MusicSlotsConfig):
         super().__init__()
         stride = config.stride[::-1]
-        sizes = [1] + [config.channels] * 4
+        inputs = [1] + [config.channels] * (len(config.dilation) - 1)
         self.convs = nn.ModuleList(
-            nn.Conv2d(i, o, 5, stride=stride, padding=2) for i, o in zip(sizes[:-1], sizes[1:], strict=True)
+            nn.Conv2d(i, config.channels, 5, stride=stride, padding=(2, 2 * d), dilation=(1, d))
+            for i, d in zip(inputs, config.dilation, strict=True)
         )
         self.position = SoftPosition(config.channels)
         self.mlp = nn.Sequential(

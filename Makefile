@@ -1,0 +1,36 @@
+# Every target sets itself up first; a second run finds all in place and takes seconds.
+PYTHON ?= python3
+BIN := .venv/bin
+export MPLBACKEND := agg
+
+.PHONY: course test lab bench reproduce badges setup
+
+course: setup          ## execute all notebooks in order, write their pages to build/course/
+	$(BIN)/python -m musiclib course
+
+test: setup            ## style, tests, and every notebook under nbval
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest -n 2 -m "slow or not slow" tests
+	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
+
+lab: setup             ## JupyterLab on the notebooks
+	$(BIN)/jupyter lab notebooks
+
+bench: setup           ## ours against a plain version of the published way
+	$(BIN)/python tests/benchmarks/bench.py
+
+reproduce: setup       ## train every experiment that the ledger lacks; BUDGET=9m stops after nine minutes
+	$(BIN)/python -m musiclib reproduce musicslots $(if $(BUDGET),--budget $(BUDGET))
+
+badges:                ## make badges REPO=owner/name
+	$(BIN)/python -m musiclib badges $(REPO)
+
+setup: .venv/ready
+	@bash .ci/fluidsynth
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e ".[course,test]"
+	@touch $@

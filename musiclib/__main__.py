@@ -1,0 +1,123 @@
+"""python -m musiclib: the command line of the course. `--help` on any command shows an example."""
+
+import argparse
+import re
+import sys
+import time
+from pathlib import Path
+
+from musiclib import badges, corpora, course, ledger, presets, synth
+from musiclib.musicslots import experiments
+from musiclib.paths import ROOT
+
+
+def seconds(text: str) -> float:
+    """90, 90s, 9m or 2h → seconds."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration: write 90s, 9m or 2h")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def train(options: argparse.Namespace) -> int:
+    if options.experiment not in experiments.EXPERIMENTS:
+        raise ValueError(f"No experiment {options.experiment!r}: choose {', '.join(experiments.EXPERIMENTS)}.")
+    experiment, size = experiments.EXPERIMENTS[options.experiment], _preset(options).size
+    done = experiments.train(experiment, size, seed=options.seed, budget_s=options.budget)
+    name = experiment.run_name(size, options.seed)
+    print(f"{name}: {'done, in the ledger' if done else 'not done yet; the same command goes on'}")
+    return 0
+
+
+def reproduce(options: argparse.Namespace) -> int:
+    size, deadline = _preset(options).size, time.monotonic() + options.budget
+    wanted = [e for name, e in experiments.EXPERIMENTS.items() if not options.only or name in options.only]
+    finished = {entry["name"] for entry in ledger.entries("musicslots")}
+    for experiment in wanted:
+        left = deadline - time.monotonic()
+        if experiment.run_name(size) in finished or left <= 0:
+            continue
+        print(f"{experiment.run_name(size)} …", flush=True)
+        experiments.train(experiment, size, budget_s=left)
+    print(experiments.results_table(size))
+    return 0
+
+
+def rebuild(options: argparse.Namespace) -> int:
+    {"bank": synth.build_bank, "chorales": corpora.build_bach_chorales}[options.what]()
+    return 0
+
+
+def run_course(options: argparse.Namespace) -> int:
+    return course.run(options.output, only=options.only, write_back=options.write_back)
+
+
+def write_badges(options: argparse.Namespace) -> int:
+    badges.rewrite(options.repository)
+    return 0
+
+
+def write_readme(_: argparse.Namespace) -> int:
+    ledger.write_between(ROOT / "README.md", "results", experiments.results_table())
+    return 0
+
+
+def _preset(options: argparse.Namespace) -> presets.Preset:
+    return presets.preset(options.preset) if options.preset else presets.current_preset()
+
+
+def parser() -> argparse.ArgumentParser:
+    main = argparse.ArgumentParser(prog="python -m musiclib", description=__doc__)
+    commands = main.add_subparsers(required=True, metavar="command")
+
+    def command(function, name: str, summary: str, example: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=summary, description=summary, epilog=f"Example: {example}")
+        added.set_defaults(function=function)
+        return added
+
+    preset = {"choices": list(presets.PRESETS), "help": "unset: MUSICLIB_PRESET, else what the machine can do"}
+    budget = {"type": seconds, "default": float("inf"), "help": "stop, saved, after so long, such as 9m"}
+
+    one = command(train, "train", "Train one experiment, resuming where it stopped.",
+                  "python -m musiclib train musicslots --preset quick --budget 9m")  # fmt: skip
+    one.add_argument("system", choices=["musicslots"])
+    one.add_argument("--experiment", default="jazznet-multi-none")
+    one.add_argument("--preset", **preset)
+    one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--budget", **budget)
+
+    all_ = command(reproduce, "reproduce", "Train every experiment that the ledger lacks, then print paper | ours.",
+                   "python -m musiclib reproduce musicslots --preset paper --budget 9m")  # fmt: skip
+    all_.add_argument("system", choices=["musicslots"])
+    all_.add_argument("--only", nargs="+", metavar="EXPERIMENT")
+    all_.add_argument("--preset", **preset)
+    all_.add_argument("--budget", **budget)
+
+    again = command(rebuild, "rebuild", "Make shipped data anew.", "python -m musiclib rebuild bank")
+    again.add_argument("what", choices=["bank", "chorales"])
+
+    pages = command(run_course, "course", "Execute the notebooks in order and write their pages.",
+                    "python -m musiclib course")  # fmt: skip
+    pages.add_argument("--output", type=Path, default=course.BUILD)
+    pages.add_argument("--only", nargs="+", metavar="NN", help="only notebooks whose names begin so")
+    pages.add_argument("--write-back", action="store_true", help="also store the executed notebooks in notebooks/")
+
+    badge = command(write_badges, "badges", "Point README and notebooks to another repository.",
+                    "python -m musiclib badges owner/name")  # fmt: skip
+    badge.add_argument("repository")
+
+    command(write_readme, "readme", "Write the README's results table from the ledger.", "python -m musiclib readme")
+    return main
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        return options.function(options)
+    except (ValueError, OSError) as error:  # what musiclib raises for bad input: one sentence, no traceback
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""Players: a sound, and the picture of what is heard.
+
+A player is one self-contained piece of HTML (the audio as MP3 and the spectrogram as PNG, both inside), so it plays
+in JupyterLab, on Colab and on a static page, without a request to anywhere.
+"""
+
+import base64
+import io
+from collections.abc import Mapping
+from html import escape
+
+import matplotlib.pyplot as plt
+import soundfile
+import torch
+from torch import Tensor
+
+from musiclib import plots
+from musiclib.spectrogram import HOP_SAMPLES, mel_power, power_to_db, stft
+from musiclib.synth import SAMPLE_RATE_HZ
+
+
+class Players:
+    """Sounds side by side, at their true relative loudness. Made by `player` and `players`."""
+
+    def __init__(self, sounds: Mapping[str, Tensor]):
+        self.sounds = {label: sound.detach().cpu().float().flatten() for label, sound in sounds.items()}
+        loudest = max(float(sound.abs().max()) for sound in self.sounds.values())
+        self.gain = 0.9 / loudest if loudest > 0 else 1.0
+
+    def __repr__(self) -> str:
+        return "Players: " + ", ".join(f"{k} ({len(v) / SAMPLE_RATE_HZ:.1f} s)" for k, v in self.sounds.items())
+
+    def _repr_html_(self) -> str:
+        figures = "".join(self._figure(label, sound) for label, sound in self.sounds.items())
+        return f'<div style="display:flex;flex-wrap:wrap;gap:12px">{figures}</div>'
+
+    def _figure(self, label: str, sound: Tensor) -> str:
+        label = escape(label)
+        seconds = len(sound) / SAMPLE_RATE_HZ
+        return (
+            '<figure style="margin:0;width:240px">'
+            f'<img alt="Spectrogram of {label}, {seconds:.1f} seconds" style="width:240px" '
+            f'src="data:image/png;base64,{_base64(_picture(sound))}">'
+            f'<audio controls preload="metadata" style="width:240px;height:32px" aria-label="{label}" '
+            f'src="data:audio/mpeg;base64,{_base64(_mp3(sound * self.gain))}"></audio>'
+            f'<figcaption style="font-size:13px;text-align:center">{label}</figcaption></figure>'
+        )
+
+
+def player(sound: Tensor, label: str = "sound") -> Players:
+    """A player for one waveform, (samples,) at 16 kHz, with its mel spectrogram."""
+    return Players({label: sound})
+
+
+def players(**sounds: Tensor) -> Players:
+    """Players side by side, one per keyword: `players(chord=a, sum_of_slots=b)`; underscores show as spaces."""
+    return Players({label.replace("_", " "): sound for label, sound in sounds.items()})
+
+
+def _mp3(sound: Tensor) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, sound.clamp(-1, 1).numpy(), SAMPLE_RATE_HZ, format="MP3")
+    return file.getvalue()
+
+
+def _picture(sound: Tensor) -> bytes:
+    padded = torch.nn.functional.pad(sound, (0, max(0, HOP_SAMPLES * 2 - len(sound))))
+    figure, axes = plt.subplots(figsize=(3, 1.5), layout="constrained")
+    plots.spectrogram(axes, power_to_db(mel_power(stft(padded))))
+    axes.set_xlabel("time in s", fontsize=7)
+    axes.set_ylabel("mel band", fontsize=7)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=80)
+    plt.close(figure)
+    return file.getvalue()
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()

@@ -1,0 +1,174 @@
+"""Every picture of the course. Functions draw and return a matplotlib figure; they compute nothing but the picture.
+
+Spectrograms: bands upwards, time to the right, one colour scale within a figure, colours that colour-blind readers
+can tell apart.
+"""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from musiclib.pianoroll import Note
+from musiclib.spectrogram import HOP_SAMPLES, MASK_THRESHOLD_DB
+from musiclib.synth import SAMPLE_RATE_HZ
+
+LOWEST_DB, HIGHEST_DB = -60.0, 30.0
+FRAME_S = HOP_SAMPLES / SAMPLE_RATE_HZ
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"  # Okabe and Ito
+NOTE_NAMES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
+
+
+def pitch_name(pitch: int) -> str:
+    """MIDI 60 → C4."""
+    return f"{NOTE_NAMES[pitch % 12]}{pitch // 12 - 1}"
+
+
+def _image(axes: Axes, picture: Tensor, title: str, **options):
+    picture = picture.detach().cpu().float().squeeze()
+    extent = (0, picture.shape[1] * FRAME_S, 0, picture.shape[0])
+    image = axes.imshow(picture, origin="lower", aspect="auto", extent=extent, interpolation="nearest", **options)
+    axes.set_title(title, fontsize=9)
+    axes.tick_params(labelsize=7)
+    return image
+
+
+def spectrogram(axes: Axes, db: Tensor, title: str = "", low_db: float = LOWEST_DB, high_db: float = HIGHEST_DB):
+    """One dB spectrogram (F, T) on given axes; returns the image, for a colour bar."""
+    return _image(axes, db, title, cmap="magma", vmin=low_db, vmax=high_db)
+
+
+def spectrograms(pictures: Sequence[Tensor], titles: Sequence[str], columns: int | None = None) -> Figure:
+    """Spectrograms (F, T) in dB side by side, with one colour bar."""
+    columns = columns or len(pictures)
+    rows = -(-len(pictures) // columns)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(1.9 * columns + 0.8, 2.1 * rows + 0.3), sharex=True, sharey=True, squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
+    for axes in grid.flat[len(pictures) :]:
+        axes.axis("off")
+    for axes, picture, title in zip(grid.flat, pictures, titles, strict=False):
+        image = spectrogram(axes, picture, title)
+    figure.colorbar(image, ax=grid, label="dB", fraction=0.03, pad=0.01)
+    figure.supxlabel("time in s", fontsize=8)
+    figure.supylabel("mel band", fontsize=8)
+    plt.close(figure)
+    return figure
+
+
+def masks(pictures: Sequence[Tensor], titles: Sequence[str], threshold_db: float = MASK_THRESHOLD_DB) -> Figure:
+    """Where spectrograms (F, T) reach the threshold."""
+    figure, grid = plt.subplots(
+        1, len(pictures), figsize=(1.9 * len(pictures), 2.2), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axes, picture, title in zip(grid.flat, pictures, titles, strict=True):
+        _image(axes, picture >= threshold_db, title, cmap="Greys", vmin=0, vmax=1)
+    figure.supxlabel("time in s", fontsize=8)
+    figure.supylabel("mel band", fontsize=8)
+    plt.close(figure)
+    return figure
+
+
+def decomposition(
+    chord: Tensor,
+    reconstruction: Tensor,
+    slots: Tensor,
+    notes: Tensor,
+    slot_of_note: Sequence[int],
+    names: Sequence[str],
+) -> Figure:
+    """A chord taken apart: the true notes above, the slots they were matched with below, idle slots last.
+
+    Args:
+        chord, reconstruction: (F, T) dB. slots: (K, F, T) dB. notes: (n, F, T) dB.
+        slot_of_note: for each note its slot. names: of the notes.
+    """
+    idle = [k for k in range(len(slots)) if k not in slot_of_note]
+    columns = 1 + len(slots)
+    figure, grid = plt.subplots(
+        2, columns, figsize=(1.55 * columns + 0.6, 4.2), sharex=True, sharey=True, layout="constrained"
+    )
+    spectrogram(grid[0, 0], chord, "chord")
+    image = spectrogram(grid[1, 0], reconstruction, "sum of slots")
+    for column, (note, k, name) in enumerate(zip(notes, slot_of_note, names, strict=True), start=1):
+        spectrogram(grid[0, column], note, name)
+        spectrogram(grid[1, column], slots[k], f"slot {k}")
+    for column, k in enumerate(idle, start=1 + len(notes)):
+        grid[0, column].axis("off")
+        spectrogram(grid[1, column], slots[k], f"slot {k} (idle)")
+    figure.colorbar(image, ax=grid, label="dB", fraction=0.03, pad=0.01)
+    figure.supxlabel("time in s", fontsize=8)
+    figure.supylabel("mel band", fontsize=8)
+    plt.close(figure)
+    return figure
+
+
+def attention(weights: Tensor, bands: int, title: str = "") -> Figure:
+    """Slot attention (K, N) over a grid of N = bands × frames tokens: one map per slot, one colour scale."""
+    maps = weights.detach().cpu().float().unflatten(1, (bands, -1))
+    figure, grid = plt.subplots(
+        1, len(maps), figsize=(1.1 * len(maps) + 0.8, 2.6), sharey=True, squeeze=False, layout="constrained"
+    )
+    for k, (axes, weight) in enumerate(zip(grid.flat, maps, strict=True)):
+        image = axes.imshow(weight, origin="lower", aspect="auto", cmap="cividis", vmin=0, vmax=float(maps.max()))
+        axes.set_title(f"slot {k}", fontsize=9)
+        axes.set_xticks([])
+    figure.colorbar(image, ax=grid, label="weight", fraction=0.05, pad=0.01)
+    figure.supylabel("band of the token", fontsize=8)
+    figure.suptitle(title, fontsize=10)
+    plt.close(figure)
+    return figure
+
+
+def piano_roll(notes: Sequence[Note]) -> Figure:
+    """Notes as bars, pitch upwards, time to the right, one colour per instrument."""
+    figure, axes = plt.subplots(figsize=(6.4, 2.4), layout="constrained")
+    for program, colour in zip(sorted({note.program for note in notes}), (BLUE, ORANGE, GREY), strict=False):
+        own = [note for note in notes if note.program == program]
+        axes.barh(
+            [n.pitch for n in own], [n.duration_s * 0.95 for n in own], left=[n.onset_s for n in own], color=colour
+        )
+    octaves = range(min(n.pitch for n in notes) // 12 * 12, max(n.pitch for n in notes) + 12, 12)
+    axes.set_yticks(octaves, [pitch_name(pitch) for pitch in octaves])
+    axes.set(xlabel="time in s", ylabel="pitch")
+    axes.spines[["top", "right"]].set_visible(False)
+    plt.close(figure)
+    return figure
+
+
+def curves(series: dict[str, Sequence[float]], xlabel: str, ylabel: str, smooth: int = 1, log: bool = False) -> Figure:
+    """Named curves over their index, faint as they are and bold as a running mean of `smooth` points."""
+    figure, axes = plt.subplots(figsize=(6.4, 2.8), layout="constrained")
+    for (name, values), colour in zip(series.items(), plt.get_cmap("tab10").colors, strict=False):
+        values = np.asarray(values)
+        if smooth > 1 and len(values) > smooth:
+            axes.plot(values, color=colour, alpha=0.25, linewidth=0.8)
+            mean = np.convolve(values, np.ones(smooth) / smooth, mode="valid")
+            axes.plot(np.arange(len(mean)) + smooth // 2, mean, color=colour, label=name)
+        else:
+            axes.plot(values, color=colour, label=name)
+    axes.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    plt.close(figure)
+    return figure
+
+
+def bars(groups: dict[str, dict[str, float]], ylabel: str, title: str = "") -> Figure:
+    """Grouped bars: {series: {category: value}}."""
+    figure, axes = plt.subplots(figsize=(6.4, 2.8), layout="constrained")
+    width = 0.8 / len(groups)
+    for number, (name, values) in enumerate(groups.items()):
+        places = np.arange(len(values)) + (number - (len(groups) - 1) / 2) * width
+        drawn = axes.bar(places, list(values.values()), width, label=name, color=(BLUE, ORANGE, GREY)[number % 3])
+        axes.bar_label(drawn, fmt="%.3g", fontsize=7)
+    axes.set_xticks(range(len(values)), list(values))
+    axes.set(ylabel=ylabel, title=title)
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    plt.close(figure)
+    return figure
