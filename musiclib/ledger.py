@@ -28,7 +28,7 @@ def record(
     wall_s: float,
     folder: Path = RESULTS,
 ) -> Path:
-    """Writes one run. `metrics` is what it measured, `config` everything that was chosen, `wall_s` training included."""
+    """Writes one run: what was chosen (`config`), what was measured (`metrics`), and `wall_s` seconds of training."""
     entry = {
         "name": name,
         "system": system,

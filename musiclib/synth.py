@@ -189,7 +189,8 @@ class NoteBank:
             raise NoteBankError(f"{index} is of bank version {version}, this code reads {BANK_VERSION}: {remedy}")
         if len(audio) != samples or rate != SAMPLE_RATE_HZ:
             raise NoteBankError(
-                f"{flac} holds {len(audio)} samples at {rate} Hz, its index promises {samples} at {SAMPLE_RATE_HZ}: {remedy}"
+                f"{flac} holds {len(audio)} samples at {rate} Hz, its index promises {samples} at "
+                f"{SAMPLE_RATE_HZ}: {remedy}"
             )
         waveforms = torch.zeros(len(rows), max(length for *_, length in rows))
         for row, (_, _, start, length) in enumerate(rows):

@@ -89,7 +89,7 @@ def split_jsb(chords: list[Chord]) -> Splits:
 
 
 def split_jazznet(chords: list[Chord]) -> Splits:
-    """Dyads and triads shuffled 80/20 into train and validation; all tetrads are the test: an unseen NUMBER of notes."""
+    """Dyads and triads shuffled 80/20 into train and validation; the test is all tetrads: an unseen NUMBER of notes."""
     known = _shuffle([chord for chord in chords if len(chord) < 4])
     train = int(0.8 * len(known))
     return Splits(known[:train], known[train:], [chord for chord in chords if len(chord) == 4])
@@ -106,7 +106,7 @@ def single_instrument(chords: list[Chord], program: int = PIANO) -> list[Example
 
 
 def multi_instrument(chords: list[Chord], per_chord: int | None = None) -> list[Example]:
-    """Every assignment of piano, violin and flute to a chord's notes, 3ⁿ of them, or `per_chord` drawn without repeat."""
+    """All 3ⁿ assignments of piano, violin and flute to a chord's notes, or `per_chord` of them, drawn without repeat."""
     rng = np.random.default_rng(SPLIT_SEED)
     examples = []
     for chord in chords:

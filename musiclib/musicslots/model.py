@@ -21,6 +21,7 @@ Notebook: 02 MusicSlots.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -193,8 +194,7 @@ class BroadcastDecoder(nn.Module):
         self.position = SoftPosition(config.width)
         sizes = [config.width] + [config.channels] * config.upsamplings
         self.upsample = nn.ModuleList(
-            nn.ConvTranspose2d(i, o, 5, stride=2, padding=2, output_padding=1)
-            for i, o in zip(sizes[:-1], sizes[1:], strict=True)
+            nn.ConvTranspose2d(i, o, 5, stride=2, padding=2, output_padding=1) for i, o in pairwise(sizes)
         )
         self.smooth = nn.ConvTranspose2d(config.channels, config.channels, 5, padding=2)
         self.out = nn.ConvTranspose2d(config.channels, outputs, 3, padding=1)
