@@ -106,7 +106,7 @@ def single_instrument(chords: list[Chord], program: int = PIANO) -> list[Example
 
 
 def multi_instrument(chords: list[Chord], per_chord: int | None = None) -> list[Example]:
-    """All 3ⁿ assignments of piano, violin and flute to a chord's notes, or `per_chord` of them, drawn without repeat."""
+    """All 3ⁿ assignments of piano, violin and flute to chords, or `per_chord` of them, drawn without repeat."""
     rng = np.random.default_rng(SPLIT_SEED)
     examples = []
     for chord in chords:

@@ -24,12 +24,20 @@ EVALUATION_BATCH = 64
 VALIDATION_CHORDS = 256  # scored while training, of the dataset that selects the best weights
 
 SMALL = MusicSlotsConfig(
-    frames=16, channels=64, width=64, slots=5, attention="paper", decoder="mlp", db_offset=-30.0, db_scale=30.0
+    frames=16,
+    channels=64,
+    width=64,
+    slots=5,
+    dilation=(1, 2, 4, 8),
+    init="spread",
+    decoder="mlp",
+    db_offset=-30.0,
+    db_scale=30.0,
 )
 PAPER = MusicSlotsConfig()
 MODELS = {"small": SMALL, "short": PAPER, "paper": PAPER}
 TRAINING = {
-    "small": TrainingConfig(120_000, learning_rate=1e-3, warmup=500, clip_norm=100.0, evaluate_every=2000),
+    "small": TrainingConfig(60_000, learning_rate=1e-3, warmup=500, clip_norm=100.0, evaluate_every=2000),
     "short": TrainingConfig(10_000, learning_rate=1e-4, warmup=1000, decay_steps=50_000),
     "paper": TrainingConfig(100_000, learning_rate=1e-4, warmup=10_000, decay_steps=500_000),
 }
