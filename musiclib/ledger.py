@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch
 
-from musiclib.paths import RESULTS, ROOT, atomic
+from musiclib import paths
+from musiclib.paths import atomic
 
 
 def record(
@@ -26,7 +27,7 @@ def record(
     config: dict,
     metrics: dict,
     wall_s: float,
-    folder: Path = RESULTS,
+    folder: Path | None = None,
 ) -> Path:
     """Writes one run: what was chosen (`config`), what was measured (`metrics`), and `wall_s` seconds of training."""
     entry = {
@@ -42,25 +43,25 @@ def record(
         "commit": commit(),
         "date": datetime.date.today().isoformat(),
     }
-    path = folder / f"{name}.json"
+    path = (folder or paths.RESULTS) / f"{name}.json"
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(entry, indent=1, default=str) + "\n")
     return path
 
 
-def entries(system: str | None = None, folder: Path = RESULTS) -> list[dict]:
+def entries(system: str | None = None, folder: Path | None = None) -> list[dict]:
     """All runs, or one system's, by name."""
-    runs = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    runs = [json.loads(path.read_text()) for path in sorted((folder or paths.RESULTS).glob("*.json"))]
     return [run for run in runs if system in (None, run["system"])]
 
 
-def entry(name: str, folder: Path = RESULTS) -> dict:
+def entry(name: str, folder: Path | None = None) -> dict:
     """One run.
 
     Raises:
         FileNotFoundError: it has not been run; the message says how to.
     """
-    path = folder / f"{name}.json"
+    path = (folder or paths.RESULTS) / f"{name}.json"
     if not path.exists():
         raise FileNotFoundError(f"The ledger has no run {name!r} ({path}): 'make reproduce' runs what is missing.")
     return json.loads(path.read_text())
@@ -96,7 +97,7 @@ def hardware() -> str:
 
 def commit() -> str:
     """The commit of this checkout, or "unknown" outside one."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    command = ["git", "-C", str(paths.ROOT), "describe", "--always", "--dirty", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import torch
 
-from musiclib import corpora, ledger, training
+from musiclib import corpora, ledger, paths, training
 from musiclib.musicslots import chords, metrics
 from musiclib.musicslots.data import ChordSpectrograms
 from musiclib.musicslots.model import MusicSlots, MusicSlotsConfig, reconstruction_loss
-from musiclib.paths import CHECKPOINTS, RUNS
 from musiclib.presets import default_device
 from musiclib.synth import NoteBank
 from musiclib.training import TrainingConfig
@@ -29,7 +28,6 @@ SMALL = MusicSlotsConfig(
     width=64,
     slots=5,
     dilation=(1, 2, 4, 8),
-    init="spread",
     decoder="mlp",
     db_offset=-30.0,
     db_scale=30.0,
@@ -71,19 +69,19 @@ def _figures(note_mse: float, miou: float) -> dict[str, float]:
 
 
 DEFAULT = {"mask": "softmax", "implicit": False, "stride": (1, 1)}  # slot attention as it was made for images
-NOTE_DISCOVERY = {
-    ("JSB-multi", "softmax"): (59.34, 0.79),
-    ("JSB-multi", "sigmoid"): (13.07, 0.90),
-    ("JSB-multi", "none"): (13.47, 0.91),
-    ("JazzNet-multi", "softmax"): (33.58, 0.84),
-    ("JazzNet-multi", "sigmoid"): (18.53, 0.91),
+NOTE_DISCOVERY = {  # in the order in which `reproduce` runs them
     ("JazzNet-multi", "none"): (19.95, 0.90),
-    ("JSB-single", "softmax"): (75.32, 0.68),
-    ("JSB-single", "sigmoid"): (18.21, 0.83),
-    ("JSB-single", "none"): (22.44, 0.81),
-    ("JazzNet-single", "softmax"): (114.09, 0.63),
-    ("JazzNet-single", "sigmoid"): (49.05, 0.75),
+    ("JSB-multi", "none"): (13.47, 0.91),
     ("JazzNet-single", "none"): (44.49, 0.76),
+    ("JSB-single", "none"): (22.44, 0.81),
+    ("JazzNet-multi", "softmax"): (33.58, 0.84),
+    ("JSB-multi", "softmax"): (59.34, 0.79),
+    ("JazzNet-single", "softmax"): (114.09, 0.63),
+    ("JSB-single", "softmax"): (75.32, 0.68),
+    ("JazzNet-multi", "sigmoid"): (18.53, 0.91),
+    ("JSB-multi", "sigmoid"): (13.07, 0.90),
+    ("JazzNet-single", "sigmoid"): (49.05, 0.75),
+    ("JSB-single", "sigmoid"): (18.21, 0.83),
 }
 ABLATION = {
     ("JazzNet-multi", "default"): (DEFAULT, (70.05, 0.70)),
@@ -172,7 +170,7 @@ def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float =
     model = MusicSlots(experiment.model_config(size))
     data = datasets(experiment.dataset, model.config.frames)
     scored = datasets(experiment.scored_on, model.config.frames) if experiment.scored_on else data
-    run = RUNS / name
+    run = paths.RUNS / name
     history = training.fit(
         model, loss_on(data.train), len(data.train), config, run=run, budget_s=budget_s,
         evaluate=lambda model: evaluate(model, scored.valid, VALIDATION_CHORDS),
@@ -211,7 +209,7 @@ def thinned(values: list[float], points: int = 300) -> list[float]:
 
 
 def checkpoint(name: str) -> Path:
-    return CHECKPOINTS / f"{name}.safetensors"
+    return paths.CHECKPOINTS / f"{name}.safetensors"
 
 
 def load(name: str) -> MusicSlots:

@@ -9,7 +9,6 @@ Source: MusicSlots, appendix A.4. Notebook: 03 note discovery.
 
 from typing import NamedTuple
 
-import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
@@ -50,10 +49,3 @@ def note_mse(notes: Tensor, slots: Tensor) -> Match:
 def note_iou(notes: Tensor, slots: Tensor) -> Match:
     """mIoU of one chord, 0 to 1. Higher is better."""
     return match(pairwise_iou(notes, slots), maximize=True)
-
-
-def note_discovery(notes: list[Tensor], slots: Tensor) -> dict[str, float]:
-    """Mean note MSE and mIoU over chords: notes[i] (n_i, F, T) in dB against slots (B, K, F, T) in dB."""
-    mse = [note_mse(n, s).score for n, s in zip(notes, slots, strict=True)]
-    iou = [note_iou(n, s).score for n, s in zip(notes, slots, strict=True)]
-    return {"note_mse": torch.tensor(mse).mean().item(), "miou": torch.tensor(iou).mean().item()}

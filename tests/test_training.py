@@ -1,0 +1,405 @@
+"""The training loop: schedule, order of examples, and runs that are cut, killed or damaged."""
+
+import json
+import math
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from musiclib.musicslots import experiments
+from musiclib.musicslots.chords import examples
+from musiclib.musicslots.data import ChordSpectrograms
+from musiclib.musicslots.model import MusicSlots, MusicSlotsConfig
+from musiclib.training import (
+    CheckpointError,
+    TrainingConfig,
+    autocast,
+    fit,
+    load_weights,
+    precision_of,
+    read_metadata,
+    save_weights,
+    shuffled_index,
+)
+
+MODEL = MusicSlotsConfig(frames=8, channels=4, width=8, slots=3, decoder="mlp", db_offset=-30.0, db_scale=30.0)
+CONFIG = TrainingConfig(steps=12, batch=4, learning_rate=1e-3, warmup=3, evaluate_every=5)
+
+
+@pytest.fixture(scope="module")
+def data(bank):
+    return ChordSpectrograms(examples("JazzNet-single").train[:20], bank, frames=MODEL.frames)
+
+
+def fresh_model():
+    torch.manual_seed(0)
+    return MusicSlots(MODEL)
+
+
+def train(data, run=None, config=CONFIG, model=None, **options):
+    """A small but real run: chords, slots with their random starts, mixed precision where the machine has it."""
+    model = model or fresh_model()
+    return model, fit(model, experiments.loss_on(data), len(data), config, run=run, progress=False, **options)
+
+
+def assert_same_weights(a, b):
+    for name, tensor in a.state_dict().items():
+        assert torch.equal(tensor, b.state_dict()[name]), name
+
+
+# ---------------------------------------------------------------------------------------------------- the schedule
+
+
+def test_learning_rate_at_known_steps():
+    """Linear warm-up times a half cosine, by hand."""
+    config = TrainingConfig(steps=100, learning_rate=2.0, warmup=10)
+    assert config.learning_rate_at(0) == pytest.approx(2 * 0.1)
+    assert config.learning_rate_at(4) == pytest.approx(2 * 0.5 * 0.5 * (1 + math.cos(math.pi * 0.04)))
+    assert config.learning_rate_at(50) == pytest.approx(1.0)
+    assert config.learning_rate_at(100) == pytest.approx(0.0)
+    assert replace(config, warmup=0).learning_rate_at(0) == 2.0
+
+
+def test_the_papers_schedule_never_reaches_zero():
+    """10k of warm-up, cosine over 500k of which 100k are run: at the end (1 + cos(π/5)) / 2 = 0.905 of the peak."""
+    paper = experiments.TRAINING["paper"]
+    assert (paper.steps, paper.batch, paper.clip_norm) == (100_000, 32, 1.0)
+    assert paper.learning_rate_at(0) == pytest.approx(1e-8)
+    assert paper.learning_rate_at(9_999) == pytest.approx(1e-4, rel=1e-3)
+    assert paper.learning_rate_at(100_000) == pytest.approx(0.9045e-4, rel=1e-3)
+
+
+# ---------------------------------------------------------------------------------------------- order of examples
+
+
+@given(per_epoch=st.integers(1, 12), batch=st.integers(1, 9), epoch=st.integers(0, 5), seed=st.integers(0, 99))
+def test_every_epoch_is_a_permutation(per_epoch, batch, epoch, seed):
+    steps = range(epoch * per_epoch, (epoch + 1) * per_epoch)
+    seen = torch.cat([shuffled_index(per_epoch * batch, batch, step, seed) for step in steps])
+    assert sorted(seen.tolist()) == list(range(per_epoch * batch))
+
+
+@given(examples=st.integers(1, 60), batch=st.integers(1, 20), step=st.integers(0, 200), seed=st.integers(0, 9))
+def test_shuffled_index_is_stateless(examples, batch, step, seed):
+    """A step's examples depend on the step alone, not on what was drawn before; always a full batch, in range."""
+    first = shuffled_index(examples, batch, step, seed)
+    shuffled_index(examples, batch, step + 1, seed)
+    assert torch.equal(first, shuffled_index(examples, batch, step, seed))
+    assert first.shape == (batch,)
+    assert 0 <= first.min()
+    assert first.max() < examples
+    if batch <= examples:
+        assert len(set(first.tolist())) == batch
+
+
+def test_epochs_and_seeds_differ():
+    def epoch(number, seed):
+        return torch.cat([shuffled_index(32, 8, 4 * number + place, seed) for place in range(4)]).tolist()
+
+    assert len({tuple(epoch(number, seed)) for number in range(3) for seed in range(3)}) == 9
+
+
+# ------------------------------------------------------------------------------------------------------------ runs
+
+
+def test_history(data):
+    """One loss for every step, scores at every fifth step and the last, and the time it took."""
+    _, history = train(data, evaluate=lambda model: {"miou": 0.5, "note_mse": 7.0})
+    assert len(history.loss) == 12
+    assert all(math.isfinite(loss) for loss in history.loss)
+    assert [scores["step"] for scores in history.scores] == [5, 10, 12]
+    assert history.scores[0] == {"step": 5, "miou": 0.5, "note_mse": 7.0}
+    assert history.finished
+    assert history.wall_s > 0
+
+
+def test_a_run_learns(data):
+    _, history = train(data, config=replace(CONFIG, steps=120, learning_rate=5e-3, clip_norm=100.0))
+    assert sum(history.loss[-10:]) < 0.5 * sum(history.loss[:10])
+
+
+def test_the_same_seed_gives_the_same_run_and_another_another(data):
+    (a, first), (b, second) = train(data), train(data)
+    assert first.loss == second.loss
+    assert_same_weights(a, b)
+    _, other = train(data, config=replace(CONFIG, seed=1))
+    assert other.loss != first.loss
+
+
+def test_the_global_random_state_does_not_matter(data):
+    """Step n draws from (seed, n) alone."""
+    _, first = train(data)
+    model = fresh_model()
+    torch.manual_seed(12345)
+    _, second = train(data, model=model)
+    assert first.loss == second.loss
+
+
+@pytest.mark.parametrize("scores", [(0.1, 0.9, 0.5), (0.9, 0.5, 0.1), (0.1, 0.5, 0.9)])
+def test_the_best_weights_are_kept(data, tmp_path, scores):
+    """best.safetensors holds the weights of the evaluation with the highest score."""
+    snapshots, given_scores = [], iter(scores)
+
+    def evaluate(model):
+        snapshots.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+        return {"miou": next(given_scores)}
+
+    train(data, tmp_path, evaluate=evaluate)
+    best = load_weights(tmp_path / "best.safetensors", fresh_model())
+    for name, tensor in snapshots[scores.index(max(scores))].items():
+        assert torch.equal(best.state_dict()[name], tensor)
+    _, about = read_metadata(tmp_path / "best.safetensors")
+    assert about["scores"]["miou"] == max(scores)
+
+
+def test_gradients_are_clipped(data):
+    """With SGD-like certainty: a tiny limit leaves Adam's direction, no limit another curve."""
+    _, clipped = train(data, config=replace(CONFIG, clip_norm=1e-3))
+    _, free = train(data, config=replace(CONFIG, clip_norm=None))
+    assert clipped.loss[0] == free.loss[0]
+    assert clipped.loss != free.loss
+
+
+# ------------------------------------------------------------------------------------------- cut, killed, resumed
+
+
+def test_a_run_cut_by_its_budget_and_resumed_is_the_same_run(data, tmp_path):
+    """Budget 0 stops after every step: twelve calls walk the curve that one call walks."""
+
+    def evaluate(model):
+        return {"miou": -float(sum(parameter.abs().sum() for parameter in model.parameters()))}
+
+    whole_model, whole = train(data, tmp_path / "whole", evaluate=evaluate)
+    for call in range(1, 13):
+        model, history = train(data, tmp_path / "cut", evaluate=evaluate, budget_s=0)
+        assert len(history.loss) == call
+        assert history.finished == (call == 12)
+    assert history.loss == whole.loss
+    assert history.scores == whole.scores
+    assert_same_weights(model, whole_model)
+    best = [(tmp_path / name / "best.safetensors").read_bytes() for name in ("whole", "cut")]
+    assert best[0] == best[1]
+
+
+def test_a_finished_run_is_not_trained_again(data, tmp_path):
+    model, history = train(data, tmp_path)
+    again, repeated = train(data, tmp_path)
+    assert repeated.loss == history.loss
+    assert_same_weights(model, again)
+
+
+KILLED = """
+import torch
+from pathlib import Path
+from musiclib.synth import NoteBank
+from musiclib.musicslots import experiments
+from musiclib.musicslots.chords import examples
+from musiclib.musicslots.data import ChordSpectrograms
+from musiclib.musicslots.model import MusicSlots, MusicSlotsConfig
+from musiclib.training import TrainingConfig, fit
+
+torch.set_num_threads(1)
+model_config, training_config = eval({configs!r})
+data = ChordSpectrograms(examples("JazzNet-single").train[:20], NoteBank.load(), frames=model_config.frames)
+torch.manual_seed(0)
+fit(MusicSlots(model_config), experiments.loss_on(data), len(data), training_config,
+    run=Path({run!r}), progress=False, save_every_s=0.0)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumed_is_the_same_run(data, tmp_path):
+    """SIGKILL at any moment, here while it saves after every step; the next call goes on from the last save."""
+    config = replace(CONFIG, steps=3000)
+    script = KILLED.format(configs=repr((MODEL, config)), run=str(tmp_path / "killed"))
+    process = subprocess.Popen([sys.executable, "-c", script])
+    last = tmp_path / "killed" / "last.pt"
+    for _ in range(600):
+        if last.exists() or process.poll() is not None:
+            break
+        time.sleep(0.1)
+    time.sleep(0.5)
+    assert process.poll() is None, "it should still be training"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = len(torch.load(last, weights_only=True)["history"]["loss"])
+    assert 0 < done < 3000
+
+    budget = {"save_every_s": math.inf}
+    resumed, history = train(data, tmp_path / "killed", config, **budget)
+    whole, uninterrupted = train(data, config=config, **budget)
+    assert len(history.loss) == 3000
+    assert history.loss == uninterrupted.loss
+    assert_same_weights(resumed, whole)
+
+
+# -------------------------------------------------------------------------------------------- damaged checkpoints
+
+
+@pytest.fixture
+def run(data, tmp_path):
+    """A run that stopped after one step."""
+    train(data, tmp_path, budget_s=0)
+    return tmp_path
+
+
+def test_a_run_of_another_configuration(data, run):
+    with pytest.raises(CheckpointError, match="learning_rate=0.001, not 0.1") as caught:
+        train(data, run, replace(CONFIG, learning_rate=0.1))
+    assert str(run / "last.pt") in str(caught.value)
+
+
+def test_a_run_of_another_model(data, run):
+    with pytest.raises(CheckpointError) as caught:
+        train(data, run, model=MusicSlots(replace(MODEL, slots=5)))
+    assert str(run / "last.pt") in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", [
+    lambda content: b"",
+    lambda content: content[: len(content) // 2],
+    lambda content: content[:-1],
+    lambda content: b"not a checkpoint at all",
+    lambda content: content[:100] + bytes(len(content) - 100),
+], ids=["empty", "half", "last byte missing", "text", "zeros"])  # fmt: skip
+def test_a_damaged_run(data, run, damage):
+    last = run / "last.pt"
+    last.write_bytes(damage(last.read_bytes()))
+    with pytest.raises(CheckpointError, match="is damaged.*delete it to start again") as caught:
+        train(data, run)
+    assert str(last) in str(caught.value)
+
+
+@pytest.mark.parametrize("lost", ["training", "model", "optimizer", "history"])
+def test_a_run_with_a_part_missing(data, run, lost):
+    state = torch.load(run / "last.pt", weights_only=True)
+    del state[lost]
+    torch.save(state, run / "last.pt")
+    with pytest.raises(CheckpointError) as caught:
+        train(data, run)
+    assert str(run / "last.pt") in str(caught.value)
+
+
+class Intruder:
+    """Unpickling it would create a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def test_code_in_a_checkpoint_is_refused_and_not_run(data, run):
+    trace = run / "executed"
+    pickle.loads(pickle.dumps(Intruder(str(trace))))
+    assert trace.exists(), "the attack works on an ordinary unpickler"
+    trace.rmdir()
+    state = torch.load(run / "last.pt", weights_only=True)
+    torch.save(state | {"extra": Intruder(str(trace))}, run / "last.pt")
+    with pytest.raises(CheckpointError) as caught:
+        train(data, run)
+    assert str(run / "last.pt") in str(caught.value)
+    assert not trace.exists()
+
+
+# -------------------------------------------------------------------------------------------------------- weights
+
+
+def test_weights_round_trip(tmp_path):
+    model, path = fresh_model(), tmp_path / "model.safetensors"
+    save_weights(path, model, {"scores": {"miou": 0.5}})
+    assert_same_weights(load_weights(path, MusicSlots(MODEL)), model)
+    config, about = read_metadata(path)
+    assert MusicSlotsConfig(**config) == MODEL
+    assert about == {"scores": {"miou": 0.5}}
+
+
+def test_half_precision_round_trip(tmp_path):
+    """fp16 is half the size, and gives back the weights rounded to fp16, as fp32."""
+    model = fresh_model()
+    save_weights(tmp_path / "32.safetensors", model, {})
+    save_weights(tmp_path / "16.safetensors", model, {}, torch.float16)
+    restored = load_weights(tmp_path / "16.safetensors", MusicSlots(MODEL))
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(restored.state_dict()[name], tensor.half().float())
+    sizes = [(tmp_path / f"{bits}.safetensors").stat().st_size for bits in (16, 32)]
+    assert sizes[0] == pytest.approx(sizes[1] / 2, rel=0.1)
+
+
+def test_weights_of_another_configuration(tmp_path):
+    """The message says what differs, also where the shapes do not; the model keeps what it had."""
+    path, other = tmp_path / "model.safetensors", MusicSlots(replace(MODEL, attention="paper"))
+    save_weights(path, fresh_model(), {})
+    before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
+    with pytest.raises(CheckpointError, match="attention='reference', not 'paper'") as caught:
+        load_weights(path, other)
+    assert str(path) in str(caught.value)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in other.state_dict().items())
+
+
+@dataclass(frozen=True)
+class WidthConfig:
+    width: int = 3
+
+
+class Width(nn.Module):
+    def __init__(self, layers):
+        super().__init__()
+        self.config = WidthConfig()
+        self.layers = nn.ModuleList(nn.Linear(3, 3) for _ in range(layers))
+
+
+def test_tensors_of_another_shape(tmp_path):
+    save_weights(tmp_path / "w.safetensors", Width(1), {})
+    with pytest.raises(CheckpointError, match=r"w\.safetensors holds tensors of other names or shapes"):
+        load_weights(tmp_path / "w.safetensors", Width(2))
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
+def test_weights_that_are_none(tmp_path, content):
+    """Empty, junk, and a valid file without our metadata."""
+    path = tmp_path / "broken.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError) as caught:
+        load_weights(path, fresh_model())
+    assert str(path) in str(caught.value)
+
+
+def test_truncated_weights(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_weights(path, fresh_model(), {})
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors"):
+        load_weights(path, fresh_model())
+
+
+def test_missing_weights(tmp_path):
+    with pytest.raises(CheckpointError, match=r"There is no checkpoint .*none\.safetensors"):
+        load_weights(tmp_path / "none.safetensors", fresh_model())
+
+
+def test_metadata_is_json(tmp_path):
+    """What stands in a file is data: paths and numbers, nothing that needs a pickle."""
+    save_weights(tmp_path / "m.safetensors", fresh_model(), {"training": json.loads(json.dumps({"steps": 3}))})
+    assert read_metadata(tmp_path / "m.safetensors")[1] == {"training": {"steps": 3}}
+
+
+# ------------------------------------------------------------------------------------------------------ precision
+
+
+def test_autocast_uses_the_loops_precision():
+    """Evaluation sees the numbers training sees."""
+    expected = {"bf16-mixed": torch.bfloat16, "32-true": torch.float32}[precision_of(torch.device("cpu"))]
+    with autocast(torch.device("cpu")):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == expected
