@@ -20,10 +20,16 @@ from musiclib.synth import SAMPLE_RATE_HZ
 
 
 class Players:
-    """Sounds side by side, at their true relative loudness. Made by `player` and `players`."""
+    """Sounds side by side, at their true relative loudness. Made by `player` and `players`.
+
+    Raises:
+        ValueError: there is no sound, or one without samples.
+    """
 
     def __init__(self, sounds: Mapping[str, Tensor]):
         self.sounds = {label: sound.detach().cpu().float().flatten() for label, sound in sounds.items()}
+        if not self.sounds or not all(map(len, self.sounds.values())):
+            raise ValueError("Nothing to play: a player needs at least one waveform with at least one sample.")
         loudest = max(float(sound.abs().max()) for sound in self.sounds.values())
         self.gain = 0.9 / loudest if loudest > 0 else 1.0
 

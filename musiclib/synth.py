@@ -175,28 +175,33 @@ class NoteBank:
         Raises:
             NoteBankError: a file is missing, damaged or of another version.
         """
-        remedy = "restore it with 'git checkout data', or rebuild it with 'python -m musiclib bank'."
+        remedy = "restore it with 'git checkout data', or rebuild it with 'python -m musiclib rebuild bank'."
+        for file in (Path(flac), Path(index)):
+            if not file.is_file():
+                raise NoteBankError(f"The note bank is missing {file}: {remedy}")
         try:
             description = json.loads(Path(index).read_text())
-            audio, rate = soundfile.read(flac, dtype="float32")
-            version, rows, release = (description[key] for key in ("version", "notes", "release_db_per_s"))
-            samples = description["samples"]
-        except FileNotFoundError as error:
-            raise NoteBankError(f"The note bank is missing {error.filename}: {remedy}") from error
-        except (json.JSONDecodeError, KeyError, soundfile.SoundFileError) as error:
+            audio, sample_rate_hz = soundfile.read(flac, dtype="float32")
+            version, samples = description["version"], description["samples"]
+            rows = [
+                (int(program), int(pitch), int(start), int(length))
+                for program, pitch, start, length in description["notes"]
+            ]
+            release = {int(program): float(rate) for program, rate in description["release_db_per_s"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError, soundfile.SoundFileError) as error:
             raise NoteBankError(f"The note bank {flac} with {index} is damaged ({error}): {remedy}") from error
         if version != BANK_VERSION:
             raise NoteBankError(f"{index} is of bank version {version}, this code reads {BANK_VERSION}: {remedy}")
-        if len(audio) != samples or rate != SAMPLE_RATE_HZ:
+        if len(audio) != samples or sample_rate_hz != SAMPLE_RATE_HZ:
             raise NoteBankError(
-                f"{flac} holds {len(audio)} samples at {rate} Hz, its index promises {samples} at "
+                f"{flac} holds {len(audio)} samples at {sample_rate_hz} Hz, its index promises {samples} at "
                 f"{SAMPLE_RATE_HZ}: {remedy}"
             )
         waveforms = torch.zeros(len(rows), max(length for *_, length in rows))
         for row, (_, _, start, length) in enumerate(rows):
             waveforms[row, :length] = torch.from_numpy(audio[start : start + length])
         programs, pitches = (torch.tensor([row[i] for row in rows]) for i in (0, 1))
-        return cls(waveforms, programs, pitches, {int(program): rate for program, rate in release.items()})
+        return cls(waveforms, programs, pitches, release)
 
     def to(self, device: torch.device | str) -> "NoteBank":
         fields = {name: getattr(self, name).to(device) for name in ("waveforms", "programs", "pitches")}

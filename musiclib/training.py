@@ -186,6 +186,7 @@ def _seed(seed: int, step: int, rank: int) -> None:
 
 def _save(path: Path, model: nn.Module, optimizer: Any, config: TrainingConfig, history: History) -> None:
     state = {
+        "config": _as_json(model),
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
         "training": asdict(config),
@@ -198,23 +199,30 @@ def _save(path: Path, model: nn.Module, optimizer: Any, config: TrainingConfig, 
 def _resume(path: Path, model: nn.Module, optimizer: Any, config: TrainingConfig) -> History:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        stored = state["training"]
+        stored, weights, adam = state["config"] | state["training"], state["model"], state["optimizer"]
+        history = History(**state["history"])
     except Exception as error:  # torch raises a different type for every kind of damage
         raise CheckpointError(f"{path} is damaged ({type(error).__name__}): delete it to start again.") from error
-    differences = [f"{k}={stored.get(k)!r}, not {v!r}" for k, v in asdict(config).items() if stored.get(k) != v]
-    if differences:
-        raise CheckpointError(
-            f"{path} belongs to a run with {'; '.join(differences)}: choose another folder or delete it."
-        )
-    _load_state(path, model, state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    return History(**state["history"])
+    if differences := _differences(stored, _as_json(model) | asdict(config)):
+        raise CheckpointError(f"{path} belongs to a run with {differences}: choose another folder or delete it.")
+    _load_state(path, model, weights)
+    optimizer.load_state_dict(adam)
+    return history
+
+
+def _as_json(model: nn.Module) -> dict:
+    """A model's configuration as it reads back from a file: lists for tuples."""
+    return json.loads(json.dumps(asdict(model.config)))
+
+
+def _differences(stored: dict, ours: dict) -> str:
+    return "; ".join(f"{k}={stored.get(k)!r}, not {v!r}" for k, v in ours.items() if stored.get(k) != v)
 
 
 def save_weights(path: Path, model: nn.Module, about: dict, dtype: torch.dtype = torch.float32) -> None:
     """Weights with their model's configuration and `about` in one safetensors file; fp16 is what ships."""
     weights = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()}
-    metadata = {"config": json.dumps(asdict(model.config)), "about": json.dumps(about)}
+    metadata = {"musiclib": json.dumps({"config": asdict(model.config), "about": about})}
     with atomic(path) as temporary:
         save_file(weights, temporary, metadata)
 
@@ -227,8 +235,8 @@ def read_metadata(path: Path) -> tuple[dict, dict]:
     """
     try:
         with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-        return json.loads(metadata["config"]), json.loads(metadata["about"])
+            metadata = json.loads((file.metadata() or {})["musiclib"])
+        return metadata["config"], metadata["about"]
     except FileNotFoundError as error:
         raise CheckpointError(f"There is no checkpoint {path}: train it, or restore it from the repository.") from error
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
@@ -244,10 +252,8 @@ def load_weights(path: Path, model: nn.Module) -> nn.Module:
         CheckpointError: the file is missing, damaged or of another configuration; the model is left as it was.
     """
     stored, _ = read_metadata(path)
-    ours = json.loads(json.dumps(asdict(model.config)))
-    differences = [f"{k}={stored.get(k)!r}, not {v!r}" for k, v in ours.items() if stored.get(k) != v]
-    if differences:
-        raise CheckpointError(f"{path} holds a model with {'; '.join(differences)}: build that one, or train yours.")
+    if differences := _differences(stored, _as_json(model)):
+        raise CheckpointError(f"{path} holds a model with {differences}: build that one, or train yours.")
     with safe_open(path, "pt") as file:
         weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 it is no dict
     _load_state(path, model, weights)

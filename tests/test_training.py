@@ -96,7 +96,7 @@ def test_shuffled_index_is_stateless(examples, batch, step, seed):
     shuffled_index(examples, batch, step + 1, seed)
     assert torch.equal(first, shuffled_index(examples, batch, step, seed))
     assert first.shape == (batch,)
-    assert 0 <= first.min()
+    assert first.min() >= 0
     assert first.max() < examples
     if batch <= examples:
         assert len(set(first.tolist())) == batch
@@ -124,7 +124,7 @@ def test_history(data):
 
 
 def test_a_run_learns(data):
-    _, history = train(data, config=replace(CONFIG, steps=120, learning_rate=5e-3, clip_norm=100.0))
+    _, history = train(data, config=replace(CONFIG, steps=60, learning_rate=5e-3, clip_norm=100.0))
     assert sum(history.loss[-10:]) < 0.5 * sum(history.loss[:10])
 
 
@@ -163,7 +163,7 @@ def test_the_best_weights_are_kept(data, tmp_path, scores):
 
 
 def test_gradients_are_clipped(data):
-    """With SGD-like certainty: a tiny limit leaves Adam's direction, no limit another curve."""
+    """The first loss is before any step; after that the limit shows."""
     _, clipped = train(data, config=replace(CONFIG, clip_norm=1e-3))
     _, free = train(data, config=replace(CONFIG, clip_norm=None))
     assert clipped.loss[0] == free.loss[0]
@@ -177,7 +177,7 @@ def test_a_run_cut_by_its_budget_and_resumed_is_the_same_run(data, tmp_path):
     """Budget 0 stops after every step: twelve calls walk the curve that one call walks."""
 
     def evaluate(model):
-        return {"miou": -float(sum(parameter.abs().sum() for parameter in model.parameters()))}
+        return {"miou": -float(sum(parameter.detach().abs().sum() for parameter in model.parameters()))}
 
     whole_model, whole = train(data, tmp_path / "whole", evaluate=evaluate)
     for call in range(1, 13):
@@ -187,8 +187,8 @@ def test_a_run_cut_by_its_budget_and_resumed_is_the_same_run(data, tmp_path):
     assert history.loss == whole.loss
     assert history.scores == whole.scores
     assert_same_weights(model, whole_model)
-    best = [(tmp_path / name / "best.safetensors").read_bytes() for name in ("whole", "cut")]
-    assert best[0] == best[1]
+    best = [load_weights(tmp_path / name / "best.safetensors", fresh_model()) for name in ("whole", "cut")]
+    assert_same_weights(*best)
 
 
 def test_a_finished_run_is_not_trained_again(data, tmp_path):
@@ -220,25 +220,24 @@ fit(MusicSlots(model_config), experiments.loss_on(data), len(data), training_con
 @pytest.mark.slow
 def test_a_killed_run_resumed_is_the_same_run(data, tmp_path):
     """SIGKILL at any moment, here while it saves after every step; the next call goes on from the last save."""
-    config = replace(CONFIG, steps=3000)
+    config = replace(CONFIG, steps=200)
     script = KILLED.format(configs=repr((MODEL, config)), run=str(tmp_path / "killed"))
     process = subprocess.Popen([sys.executable, "-c", script])
     last = tmp_path / "killed" / "last.pt"
-    for _ in range(600):
+    for _ in range(6000):
         if last.exists() or process.poll() is not None:
             break
-        time.sleep(0.1)
-    time.sleep(0.5)
+        time.sleep(0.01)
     assert process.poll() is None, "it should still be training"
     process.send_signal(signal.SIGKILL)
     process.wait()
     done = len(torch.load(last, weights_only=True)["history"]["loss"])
-    assert 0 < done < 3000
+    assert 0 < done < 200
 
     budget = {"save_every_s": math.inf}
     resumed, history = train(data, tmp_path / "killed", config, **budget)
     whole, uninterrupted = train(data, config=config, **budget)
-    assert len(history.loss) == 3000
+    assert len(history.loss) == 200
     assert history.loss == uninterrupted.loss
     assert_same_weights(resumed, whole)
 
@@ -254,7 +253,7 @@ def run(data, tmp_path):
 
 
 def test_a_run_of_another_configuration(data, run):
-    with pytest.raises(CheckpointError, match="learning_rate=0.001, not 0.1") as caught:
+    with pytest.raises(CheckpointError, match=r"learning_rate=0\.001, not 0\.1") as caught:
         train(data, run, replace(CONFIG, learning_rate=0.1))
     assert str(run / "last.pt") in str(caught.value)
 
@@ -275,7 +274,7 @@ def test_a_run_of_another_model(data, run):
 def test_a_damaged_run(data, run, damage):
     last = run / "last.pt"
     last.write_bytes(damage(last.read_bytes()))
-    with pytest.raises(CheckpointError, match="is damaged.*delete it to start again") as caught:
+    with pytest.raises(CheckpointError, match=r"is damaged.*delete it to start again") as caught:
         train(data, run)
     assert str(last) in str(caught.value)
 

@@ -28,6 +28,7 @@ SMALL = MusicSlotsConfig(
     width=64,
     slots=5,
     dilation=(1, 2, 4, 8),
+    init="spread",
     decoder="mlp",
     db_offset=-30.0,
     db_scale=30.0,
@@ -35,7 +36,7 @@ SMALL = MusicSlotsConfig(
 PAPER = MusicSlotsConfig()
 MODELS = {"small": SMALL, "short": PAPER, "paper": PAPER}
 TRAINING = {
-    "small": TrainingConfig(60_000, learning_rate=1e-3, warmup=500, clip_norm=100.0, evaluate_every=2000),
+    "small": TrainingConfig(8_000, learning_rate=1e-3, warmup=300, clip_norm=100.0),
     "short": TrainingConfig(10_000, learning_rate=1e-4, warmup=1000, decay_steps=50_000),
     "paper": TrainingConfig(100_000, learning_rate=1e-4, warmup=10_000, decay_steps=500_000),
 }
@@ -47,18 +48,22 @@ class Experiment:
 
     Attributes:
         dataset: trained on, see `chords.examples`. changes: to the model of its size.
-        scored_on: validation and test splits of this dataset give the figures; None: of `dataset`.
+        starts_from: the experiment whose trained weights it starts from. schedule: changes to the training of its size.
         paper: the paper's figures on the test split, where it has them.
     """
 
     name: str
     dataset: str
     changes: dict = field(default_factory=dict)
-    scored_on: str | None = None
+    starts_from: str | None = None
+    schedule: dict = field(default_factory=dict)
     paper: dict[str, float] | None = None
 
     def model_config(self, size: str) -> MusicSlotsConfig:
         return replace(MODELS[size], **self.changes)
+
+    def training_config(self, size: str, seed: int = 0) -> TrainingConfig:
+        return replace(TRAINING[size], seed=seed, **self.schedule)
 
     def run_name(self, size: str, seed: int = 0) -> str:
         return f"musicslots-{self.name}-{size}" + (f"-seed{seed}" if seed else "")
@@ -110,6 +115,12 @@ EXPERIMENTS = {
         *(
             Experiment(f"{dataset.lower()}-ablation-{name}", dataset, changes, paper=_figures(*figures))
             for (dataset, name), (changes, figures) in ABLATION.items()
+        ),
+        Experiment(
+            "jazznet-multi-curriculum",
+            "JazzNet-multi",
+            starts_from="jazznet-single-none",
+            schedule={"steps": 30_000, "learning_rate": 5e-4, "evaluate_every": 2000},
         ),
         *(Experiment(f"jazznet-multi-{name}", "JazzNet-multi", changes) for name, changes in OURS.items()),
     )
@@ -165,20 +176,22 @@ def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float =
         Whether it is done.
     """
     name = experiment.run_name(size, seed)
-    config = replace(TRAINING[size], seed=seed)
+    config = experiment.training_config(size, seed)
     torch.manual_seed(seed)
     model = MusicSlots(experiment.model_config(size))
+    if experiment.starts_from:
+        before = EXPERIMENTS[experiment.starts_from].run_name(size, seed)
+        training.load_weights(checkpoint(before), model)
     data = datasets(experiment.dataset, model.config.frames)
-    scored = datasets(experiment.scored_on, model.config.frames) if experiment.scored_on else data
     run = paths.RUNS / name
     history = training.fit(
         model, loss_on(data.train), len(data.train), config, run=run, budget_s=budget_s,
-        evaluate=lambda model: evaluate(model, scored.valid, VALIDATION_CHORDS),
+        evaluate=lambda model: evaluate(model, data.valid, VALIDATION_CHORDS),
     )  # fmt: skip
     if not history.finished:
         return False
     training.load_weights(run / "best.safetensors", model)
-    scores = {split: evaluate(model, getattr(scored, split)) for split in ("valid", "test")}
+    scores = {split: evaluate(model, getattr(data, split)) for split in ("valid", "test")}
     about = {"experiment": experiment.name, "training": asdict(config), "scores": scores}
     training.save_weights(checkpoint(name), model, about, torch.float16)
     ledger.record(

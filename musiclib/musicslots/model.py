@@ -44,6 +44,7 @@ class MusicSlotsConfig:
         implicit: differentiate the last iteration only (first-order Neumann) instead of unrolling all.
         attention: "paper" (a softmax over slots, weighted means of tokens) or "reference" (the published code's:
             a softmax over tokens, then weights that sum to one over slots).
+        init: "default", or "spread": He initialisation of the encoder, slots that start apart and with little noise.
         decoder: "broadcast" (paper) or "mlp". upsamplings: how often the broadcast decoder doubles its grid.
     """
 
@@ -58,6 +59,7 @@ class MusicSlotsConfig:
     mask: str = "none"
     implicit: bool = True
     attention: str = "reference"
+    init: str = "default"
     decoder: str = "broadcast"
     upsamplings: int = 4
     db_offset: float = 0.0
@@ -67,6 +69,7 @@ class MusicSlotsConfig:
         choices = {
             "mask": ("none", "sigmoid", "softmax"),
             "attention": ("paper", "reference"),
+            "init": ("default", "spread"),
             "decoder": ("broadcast", "mlp"),
         }
         for name, allowed in choices.items():
@@ -123,6 +126,10 @@ class Encoder(nn.Module):
             nn.Conv2d(i, config.channels, 5, stride=stride, padding=(2, 2 * d), dilation=(1, d))
             for i, d in zip(inputs, config.dilation, strict=True)
         )
+        if config.init == "spread":
+            for conv in self.convs:
+                nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+                nn.init.zeros_(conv.bias)
         self.position = SoftPosition(config.channels)
         self.mlp = nn.Sequential(
             nn.Linear(config.channels, config.width), nn.ReLU(), nn.Linear(config.width, config.width)
@@ -147,8 +154,12 @@ class SlotAttention(nn.Module):
         self.config = config
         self.mu = nn.Parameter(torch.empty(config.slots, width))
         self.log_sigma = nn.Parameter(torch.empty(config.slots, width))
-        nn.init.xavier_uniform_(self.mu)
-        nn.init.xavier_uniform_(self.log_sigma)
+        if config.init == "spread":
+            nn.init.normal_(self.mu)
+            nn.init.constant_(self.log_sigma, -3.0)
+        else:
+            nn.init.xavier_uniform_(self.mu)
+            nn.init.xavier_uniform_(self.log_sigma)
         self.norm_tokens, self.norm_slots, self.norm_mlp = (nn.LayerNorm(width) for _ in range(3))
         self.q, self.k, self.v = (nn.Linear(width, width, bias=False) for _ in range(3))
         self.gru = nn.GRUCell(width, width)

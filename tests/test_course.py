@@ -1,0 +1,61 @@
+"""The course runner, on a folder of tiny notebooks."""
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from musiclib import course
+
+
+def notebook(heading, code):
+    return new_notebook(cells=[new_markdown_cell(f"# {heading}\n\ntext"), new_code_cell(code)])
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    nbformat.write(notebook("Good <music>", "print('sounds', 6 * 7)"), folder / "00_good.ipynb")
+    nbformat.write(notebook("Bad music", "1 / 0"), folder / "01_bad.ipynb")
+    monkeypatch.setattr(course, "NOTEBOOKS", folder)
+    return folder
+
+
+def test_title():
+    assert course.title(notebook("Slots & sounds", "")) == "Slots & sounds"
+    assert course.title(new_notebook(cells=[new_markdown_cell("## no first heading")])) == "untitled"
+
+
+def test_banner(capsys, monkeypatch):
+    monkeypatch.setenv("MUSICLIB_PRESET", "quick")
+    preset, _ = course.begin()
+    out = capsys.readouterr().out
+    assert preset.name == "quick"
+    assert "Deep Music by Ear" in out
+    assert f"preset quick: {preset.meaning}" in out
+
+
+@pytest.mark.slow
+def test_pages_and_index(folder, tmp_path, monkeypatch, capsys):
+    """Both run, each with its page; the one that fails is counted, and its page ends at the error."""
+    monkeypatch.setenv("MUSICLIB_PRESET", "quick")
+    source = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert course.run(tmp_path / "out") == 1
+    assert "ZeroDivisionError" in capsys.readouterr().out
+    assert "sounds 42" in (tmp_path / "out" / "00_good.html").read_text()
+    assert "ZeroDivisionError" in (tmp_path / "out" / "01_bad.html").read_text()
+    index = (tmp_path / "out" / "index.html").read_text()
+    assert 'href="00_good.html">Good &lt;music&gt;</a>' in index
+    assert 'href="01_bad.html">Bad music</a>' in index
+    assert "FAILED" in index
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == source
+
+
+@pytest.mark.slow
+def test_write_back_of_chosen_notebooks(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("MUSICLIB_PRESET", "quick")
+    assert course.run(tmp_path / "out", only=["00"], write_back=True) == 0
+    stored = nbformat.read(folder / "00_good.ipynb", as_version=4)
+    assert stored.cells[1].outputs[0].text == "sounds 42\n"
+    assert stored.cells[1].execution_count == 1
+    assert not (tmp_path / "out" / "01_bad.html").exists()
