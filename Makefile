@@ -1,7 +1,6 @@
 # Every target sets itself up first; a second run finds all in place and takes seconds.
 PYTHON ?= python3
 BIN := .venv/bin
-export MPLBACKEND := agg
 
 .PHONY: course test lab bench reproduce badges setup
 

@@ -6,7 +6,6 @@ Notebook: 01 from score to spectrogram.
 import json
 from pathlib import Path
 
-import music21
 from joblib import Parallel, delayed
 
 from musiclib.fetch import JSB, DownloadError, download
@@ -32,6 +31,8 @@ def chorales() -> tuple[dict[str, list[Piece]], str]:
 
 def build_bach_chorales(path: Path = BACH_CHORALES) -> None:
     """Makes the stand-in from music21's corpus; of every ten pieces one is for validation and one for test."""
+    import music21  # not above: in a notebook its import makes every later picture twice as large
+
     files = sorted(file for file in music21.corpus.getComposer("bach") if file.suffix in (".mxl", ".xml", ".krn"))
     pieces = [piece for piece in Parallel(n_jobs=-1)(map(delayed(_chorale), files)) if piece]
     splits: dict[str, list[Piece]] = {"train": [], "valid": [], "test": []}
@@ -46,6 +47,8 @@ def _chorale(file: Path) -> Piece | None:
 
     By the nearest way, and then an octave up: that is how the JSB file stands, MIDI 43 to 96.
     """
+    import music21
+
     score = music21.corpus.parse(file)
     if not isinstance(score, music21.stream.Score) or len(score.parts) != 4:
         return None

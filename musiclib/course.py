@@ -53,6 +53,7 @@ def run(output: Path = BUILD, only: list[str] | None = None, write_back: bool = 
             notebook,
             timeout=CELL_TIMEOUT_S[preset.name],
             kernel_name="python3",
+            store_widget_state=False,
             resources={"metadata": {"path": NOTEBOOKS}},
         )
         try:

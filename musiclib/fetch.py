@@ -11,6 +11,8 @@ import requests
 
 from musiclib.paths import CACHE
 
+pooch.get_logger().setLevel("WARNING")  # otherwise it tells every reader the path of the cache
+
 
 class DownloadError(OSError):
     """A download failed or arrived damaged: the message names the file, the cause and the remedy."""

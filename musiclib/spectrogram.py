@@ -6,7 +6,6 @@ centred on their sample; decibels are 10·log10(max(power, 1e-10)), floored 80 d
 Notebook: 01 from score to spectrogram.
 """
 
-import warnings
 from functools import lru_cache
 
 import torch
@@ -34,13 +33,11 @@ def stft(waveform: Tensor) -> Tensor:
 
 @lru_cache
 def mel_filters(device: torch.device | str = "cpu") -> Tensor:
-    """(513, 128) triangular filters, equally wide in mel. Under 300 Hz they are narrower than an FFT bin, so some
-    are empty: at this resolution those bands hold nothing."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # torchaudio warns of the empty filters named above
-        filters = torchaudio.functional.melscale_fbanks(
-            FFT_SAMPLES // 2 + 1, 0.0, SAMPLE_RATE_HZ / 2, BANDS, SAMPLE_RATE_HZ
-        )
+    """(513, 128) triangular filters, equally wide in mel. At the bottom they are about as fine as the FFT's grid: none
+    is empty, but some hold one or two bins, shared with their neighbours."""
+    filters = torchaudio.functional.melscale_fbanks(
+        FFT_SAMPLES // 2 + 1, 0.0, SAMPLE_RATE_HZ / 2, BANDS, SAMPLE_RATE_HZ
+    )
     return filters.to(device)
 
 

@@ -122,7 +122,7 @@ def examples(name: str, chorales: dict | None = None) -> Splits:
     """The examples of one of the paper's four datasets: JSB-single, JSB-multi, JazzNet-single or JazzNet-multi.
 
     Args:
-        chorales: for JSB, what `fetch.chorales` returns.
+        chorales: for JSB, what `corpora.chorales` returns.
 
     Raises:
         ValueError: there is no dataset of that name.
