@@ -53,7 +53,6 @@ def run(output: Path = BUILD, only: list[str] | None = None, write_back: bool = 
             notebook,
             timeout=CELL_TIMEOUT_S[preset.name],
             kernel_name="python3",
-            store_widget_state=False,
             resources={"metadata": {"path": NOTEBOOKS}},
         )
         try:
@@ -63,6 +62,7 @@ def run(output: Path = BUILD, only: list[str] | None = None, write_back: bool = 
             verdict, failures = f"FAILED\n{error}", failures + 1
         wall_s = time.monotonic() - started
         print(f"{verdict} in {wall_s:.0f} s", flush=True)
+        notebook.metadata.pop("widgets", None)  # slider state: large, and dead on static pages
         nbformat.write(notebook, output / path.name)
         (output / f"{path.stem}.html").write_text(HTMLExporter().from_notebook_node(notebook)[0])
         if write_back and verdict == "done":

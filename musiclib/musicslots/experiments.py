@@ -121,10 +121,16 @@ EXPERIMENTS = {
             "JazzNet-multi",
             starts_from="jazznet-single-none",
             schedule={"steps": 30_000, "learning_rate": 5e-4, "evaluate_every": 2000},
+            paper=_figures(*NOTE_DISCOVERY["JazzNet-multi", "none"]),
         ),
         *(Experiment(f"jazznet-multi-{name}", "JazzNet-multi", changes) for name, changes in OURS.items()),
     )
 }
+
+
+def shown(size: str) -> Experiment:
+    """The experiment whose model the notebooks show: the paper's, or at the small size the best of ours."""
+    return EXPERIMENTS["jazznet-multi-curriculum" if size == "small" else "jazznet-multi-none"]
 
 
 def datasets(name: str, frames: int, bank: NoteBank | None = None, duration_s: float = 1.0) -> chords.Splits:
@@ -135,7 +141,7 @@ def datasets(name: str, frames: int, bank: NoteBank | None = None, duration_s: f
 
 
 def evaluate(model: MusicSlots, data: ChordSpectrograms, limit: int | None = None) -> dict[str, float]:
-    """Note MSE and mIoU over a split, or `limit` examples spread evenly over it, with the standard error of the mIoU.
+    """Note MSE and mIoU with standard errors, over a split or `limit` examples spread evenly over it.
 
     The slots' noise is drawn from a fixed seed, and the caller's random state is left as it was.
     """
@@ -150,11 +156,12 @@ def evaluate(model: MusicSlots, data: ChordSpectrograms, limit: int | None = Non
             for notes, own in zip(data.targets(part), slots, strict=True):
                 mse.append(metrics.note_mse(notes, own).score)
                 iou.append(metrics.note_iou(notes, own).score)
-    ious = torch.tensor(iou)
+    mses, ious, root = torch.tensor(mse), torch.tensor(iou), math.sqrt(len(iou))
     return {
-        "note_mse": torch.tensor(mse).mean().item(),
+        "note_mse": mses.mean().item(),
+        "note_mse_standard_error": (mses.std() / root).item(),
         "miou": ious.mean().item(),
-        "miou_standard_error": (ious.std() / math.sqrt(len(ious))).item(),
+        "miou_standard_error": (ious.std() / root).item(),
         "chords": len(ious),
     }
 
