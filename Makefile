@@ -29,6 +29,7 @@ setup: .venv/ready
 	@bash .ci/fluidsynth
 
 .venv/ready: pyproject.toml
+	@echo "Setting up .venv with torch and all else: minutes the first time, never again"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -e ".[course,test]"

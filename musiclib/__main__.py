@@ -8,7 +8,7 @@ from pathlib import Path
 
 from musiclib import badges, corpora, course, ledger, presets, synth
 from musiclib.musicslots import experiments
-from musiclib.paths import ROOT
+from musiclib.paths import DATA, ROOT, atomic
 
 
 def seconds(text: str) -> float:
@@ -59,6 +59,8 @@ def write_badges(options: argparse.Namespace) -> int:
 
 def write_readme(_: argparse.Namespace) -> int:
     ledger.write_between(ROOT / "README.md", "results", experiments.results_table())
+    with atomic(DATA / "decomposition.png") as temporary:
+        experiments.picture().savefig(temporary, dpi=90)
     return 0
 
 
@@ -106,7 +108,7 @@ def parser() -> argparse.ArgumentParser:
                     "python -m musiclib badges owner/name")  # fmt: skip
     badge.add_argument("repository")
 
-    command(write_readme, "readme", "Write the README's results table from the ledger.", "python -m musiclib readme")
+    command(write_readme, "readme", "Write the README's results table and picture.", "python -m musiclib readme")
     return main
 
 

@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
+from matplotlib.figure import Figure
 
-from musiclib import corpora, ledger, paths, training
+from musiclib import corpora, ledger, paths, plots, training
 from musiclib.musicslots import chords, metrics
 from musiclib.musicslots.data import ChordSpectrograms
 from musiclib.musicslots.model import MusicSlots, MusicSlotsConfig, reconstruction_loss
 from musiclib.presets import default_device
-from musiclib.synth import NoteBank
+from musiclib.synth import PROGRAM_NAMES, NoteBank
 from musiclib.training import TrainingConfig
 
 EVALUATION_SEED = 1
@@ -241,6 +242,20 @@ def load(name: str) -> MusicSlots:
     config, _ = training.read_metadata(checkpoint(name))
     model = MusicSlots(MusicSlotsConfig(**config))
     return training.load_weights(checkpoint(name), model).to(default_device()).eval()
+
+
+def picture(chord: int = 401) -> Figure:
+    """The README's picture: one unseen chord taken apart by the small model."""
+    model = load(shown("small").run_name("small"))
+    data = datasets(shown("small").dataset, model.config.frames).valid
+    index = torch.tensor([chord])
+    with torch.no_grad(), torch.random.fork_rng():
+        torch.manual_seed(EVALUATION_SEED)
+        heard = model(data.batch(index))
+    notes, slots = data.targets(index)[0], heard.slot_db[0]
+    names = [f"{PROGRAM_NAMES[program]} {plots.pitch_name(pitch)}" for program, pitch in data.examples[chord]]
+    slot_of_note = metrics.note_iou(notes, slots).slot_of_note
+    return plots.decomposition(data.batch(index), heard.reconstruction_db, slots, notes, slot_of_note, names)
 
 
 def results_table(size: str | None = None) -> str:

@@ -1,6 +1,6 @@
 """Note discovery: how well a model's slots match the notes of a chord.
 
-Convention: notes and slots are compared pairwise, each note is assigned its own slot (Hungarian algorithm), the
+Convention: notes and slots are compared pairwise, each note is assigned its own slot (best assignment, by scipy), the
 score is the mean over the matched notes. MSE and mIoU each take their own best assignment. A mask is where a
 spectrogram reaches -30 dB; an empty union counts as IoU 0.
 
