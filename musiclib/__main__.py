@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from musiclib import badges, corpora, course, ledger, presets, synth
-from musiclib.musicslots import experiments
+from musiclib.musicslots import experiments, runs
 from musiclib.paths import DATA, ROOT, atomic
 
 
@@ -20,10 +20,8 @@ def seconds(text: str) -> float:
 
 
 def train(options: argparse.Namespace) -> int:
-    if options.experiment not in experiments.EXPERIMENTS:
-        raise ValueError(f"No experiment {options.experiment!r}: choose {', '.join(experiments.EXPERIMENTS)}.")
-    experiment, size = experiments.EXPERIMENTS[options.experiment], _preset(options).size
-    done = experiments.train(experiment, size, seed=options.seed, budget_s=options.budget)
+    experiment, size = experiments.find(options.experiment), _preset(options).size
+    done = runs.train(experiment, size, seed=options.seed, budget_s=options.budget)
     name = experiment.run_name(size, options.seed)
     print(f"{name}: {'done, in the ledger' if done else 'not done yet; the same command goes on'}")
     return 0

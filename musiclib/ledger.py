@@ -27,9 +27,11 @@ def record(
     config: dict,
     metrics: dict,
     wall_s: float,
+    commit: str,
     folder: Path | None = None,
 ) -> Path:
-    """Writes one run: what was chosen (`config`), what was measured (`metrics`), and `wall_s` seconds of training."""
+    """Writes one run: what was chosen (`config`), what was measured (`metrics`), `wall_s` seconds of training, and
+    the `commit` whose code began it."""
     entry = {
         "name": name,
         "system": system,
@@ -40,7 +42,8 @@ def record(
         "wall_s": round(wall_s, 1),
         "hardware": hardware(),
         "torch": torch.__version__,
-        "commit": commit(),
+        "commit": commit,
+        "threads": torch.get_num_threads(),
         "date": datetime.date.today().isoformat(),
     }
     path = (folder or paths.RESULTS) / f"{name}.json"

@@ -6,6 +6,8 @@ centred on their sample; decibels are 10·log10(max(power, 1e-10)), floored 80 d
 Notebook: 01 from score to spectrogram.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -21,6 +23,8 @@ FRAMES = 32
 POWER_FLOOR = 1e-10
 DYNAMIC_RANGE_DB = 80.0
 MASK_THRESHOLD_DB = -30.0
+CQT_BINS, CQT_BINS_PER_OCTAVE = 112, 18
+CQT_LOWEST_HZ = 65.406  # C2, MIDI 36
 
 
 def stft(waveform: Tensor) -> Tensor:
@@ -65,9 +69,40 @@ def db_to_power(db: Tensor) -> Tensor:
     return 10 ** (db / 10)
 
 
-def note_mask(db: Tensor) -> Tensor:
+def note_mask(db: Tensor, threshold_db: float = MASK_THRESHOLD_DB) -> Tensor:
     """Where a note sounds: at or above -30 dB."""
-    return db >= MASK_THRESHOLD_DB
+    return db >= threshold_db
+
+
+def constant_q(waveform: Tensor) -> Tensor:
+    """(B, samples) → (B, 112, frames), complex: 18 bins an octave, every pitch is the same pattern, moved."""
+    import librosa  # not above: it takes seconds
+
+    spectrum = librosa.cqt(
+        waveform.cpu().numpy(), sr=SAMPLE_RATE_HZ, hop_length=HOP_SAMPLES, fmin=CQT_LOWEST_HZ, n_bins=CQT_BINS,
+        bins_per_octave=CQT_BINS_PER_OCTAVE,
+    )  # fmt: skip
+    return torch.from_numpy(spectrum).to(waveform.device)
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """A way from waveforms to spectrograms in which sounds add: a linear `transform`, then `power`.
+
+    Attributes:
+        bands: F. mask_threshold_db: where a note's mask begins.
+    """
+
+    transform: Callable[[Tensor], Tensor]
+    power: Callable[[Tensor], Tensor]
+    bands: int
+    mask_threshold_db: float
+
+
+FRONT_ENDS = {
+    "mel": FrontEnd(stft, mel_power, BANDS, MASK_THRESHOLD_DB),
+    "cqt": FrontEnd(constant_q, lambda spectrum: spectrum.abs().square(), CQT_BINS, -45.0),
+}
 
 
 def griffin_lim(mel: Tensor, iterations: int = 64) -> Tensor:

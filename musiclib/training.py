@@ -11,7 +11,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +119,8 @@ def fit(
         loss_of: model and example index (batch,) → scalar loss.
         examples: how many there are to draw from.
         run: a folder for `last.pt`, from which the same call continues, and `best.safetensors`. None keeps nothing.
-        evaluate: model → scores, called every `config.evaluate_every` steps; the highest `select` is kept as best.
+        evaluate: model → scores, called every `config.evaluate_every` steps.
+        select: the score by which the best weights are kept: the highest, or of "-name" the lowest.
         budget_s: stop after so many seconds, saved; call again to go on.
 
     Raises:
@@ -160,7 +161,9 @@ def fit(
         done = step + 1
         if evaluate and (done % config.evaluate_every == 0 or done == config.steps):
             scores = {"step": done} | evaluate(model)
-            if run is not None and scores[select] >= max((s[select] for s in history.scores), default=-math.inf):
+            if run is not None and _merit(scores, select) >= max(
+                (_merit(before, select) for before in history.scores), default=-math.inf
+            ):
                 save_weights(run / "best.safetensors", model, {"training": asdict(config), "scores": scores})
             history.scores.append(scores)
             bar.set_postfix({name: f"{value:.3g}" for name, value in scores.items() if name != "step"})
@@ -177,6 +180,10 @@ def fit(
     return history
 
 
+def _merit(scores: dict[str, float], select: str) -> float:
+    return -scores[select[1:]] if select.startswith("-") else scores[select]
+
+
 def _seed(seed: int, step: int, rank: int) -> None:
     torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> 1))
 
@@ -186,7 +193,7 @@ def _seed(seed: int, step: int, rank: int) -> None:
 
 def _save(path: Path, model: nn.Module, optimizer: Any, config: TrainingConfig, history: History) -> None:
     state = {
-        "config": _as_json(model),
+        "config": _as_json(asdict(model.config)),
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
         "training": asdict(config),
@@ -203,20 +210,24 @@ def _resume(path: Path, model: nn.Module, optimizer: Any, config: TrainingConfig
         history = History(**state["history"])
     except Exception as error:  # torch raises a different type for every kind of damage
         raise CheckpointError(f"{path} is damaged ({type(error).__name__}): delete it to start again.") from error
-    if differences := _differences(stored, _as_json(model) | asdict(config)):
+    if differences := _differences(stored, model.config, config):
         raise CheckpointError(f"{path} belongs to a run with {differences}: choose another folder or delete it.")
     _load_state(path, model, weights)
     optimizer.load_state_dict(adam)
     return history
 
 
-def _as_json(model: nn.Module) -> dict:
-    """A model's configuration as it reads back from a file: lists for tuples."""
-    return json.loads(json.dumps(asdict(model.config)))
+def _as_json(values: dict) -> dict:
+    """Values as they read back from a file: lists for tuples."""
+    return json.loads(json.dumps(values))
 
 
-def _differences(stored: dict, ours: dict) -> str:
-    return "; ".join(f"{k}={stored.get(k)!r}, not {v!r}" for k, v in ours.items() if stored.get(k) != v)
+def _differences(stored: dict, *configs: Any) -> str:
+    """Where a file and configurations differ; an option the file is too old to know had its default."""
+    wanted = _as_json({name: value for config in configs for name, value in asdict(config).items()})
+    defaults = {f.name: f.default for config in configs for f in fields(config) if f.default is not MISSING}
+    stored = _as_json(defaults) | stored
+    return "; ".join(f"{k}={stored.get(k)!r}, not {v!r}" for k, v in wanted.items() if stored.get(k) != v)
 
 
 def save_weights(path: Path, model: nn.Module, about: dict, dtype: torch.dtype = torch.float32) -> None:
@@ -252,7 +263,7 @@ def load_weights(path: Path, model: nn.Module) -> nn.Module:
         CheckpointError: the file is missing, damaged or of another configuration; the model is left as it was.
     """
     stored, _ = read_metadata(path)
-    if differences := _differences(stored, _as_json(model)):
+    if differences := _differences(stored, model.config):
         raise CheckpointError(f"{path} holds a model with {differences}: build that one, or train yours.")
     with safe_open(path, "pt") as file:
         weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 it is no dict

@@ -29,6 +29,7 @@ TETRADS = {
 }  # fmt: skip
 JAZZNET_ROOTS = range(24, 109)
 JAZZNET_RANGE = range(36, 97)
+PITCHES = JAZZNET_RANGE  # the classes of note properties, for both datasets: JSB's pitches lie within
 
 # The shuffle is ours; its seed is the first whose JazzNet split has the paper's 530 dyads and 544 triads in training.
 SPLIT_SEED = 15

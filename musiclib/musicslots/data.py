@@ -2,18 +2,21 @@
 
 The STFT is linear: the STFT of a sum of waveforms is the sum of their STFTs. So the STFT of every note is computed
 once, a batch of chords is a gather and a sum, and only the power and the mel filters are left to do per chord. This
-equals summing the waveforms first; a sum of SPECTROGRAMS would not (notebook 01 shows the difference).
+equals summing the waveforms first; a sum of SPECTROGRAMS would not (notebook 01 shows the difference). The constant-Q
+transform, ours, is linear too and takes the same way.
 
 Source: MusicSlots, appendix A.1. Notebook: 01 from score to spectrogram.
 """
+
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from musiclib import spectrogram
-from musiclib.musicslots.chords import Example
-from musiclib.spectrogram import FRAMES, HOP_SAMPLES, mel_power, power_to_db, stft
+from musiclib.musicslots.chords import INSTRUMENTS, PITCHES, Example
+from musiclib.spectrogram import FRAMES, FRONT_ENDS, HOP_SAMPLES, power_to_db
 from musiclib.synth import SAMPLE_RATE_HZ, SYNTH_RATE_HZ, NoteBank
 
 SILENCE_S = 4000 / SYNTH_RATE_HZ  # in front of every note
@@ -34,10 +37,18 @@ class ChordSpectrograms:
         bank: the notes, on the device where the spectrograms are wanted.
         frames: T, how many frames of 32 ms are kept.
         duration_s: how long the keys are held (the published code rendered 0.5 s where its paper says 1.0 s).
+        front_end: "mel", as in the paper, or "cqt".
     """
 
-    def __init__(self, examples: list[Example], bank: NoteBank, frames: int = FRAMES, duration_s: float = NOTE_S):
-        self.examples, self.frames = examples, frames
+    def __init__(
+        self,
+        examples: list[Example],
+        bank: NoteBank,
+        frames: int = FRAMES,
+        duration_s: float = NOTE_S,
+        front_end: str = "mel",
+    ):
+        self.examples, self.frames, self.front_end = examples, frames, FRONT_ENDS[front_end]
         notes = sorted({note for example in examples for note in example})
         self.notes = notes
         row_of = {note: row for row, note in enumerate(notes)}
@@ -49,8 +60,8 @@ class ChordSpectrograms:
 
         total_s = (frames * HOP_SAMPLES + spectrogram.FFT_SAMPLES) / SAMPLE_RATE_HZ
         waves = torch.stack([bank.note(bank.row(*note), duration_s, SILENCE_S, total_s) for note in notes])
-        spectra = stft(waves)[..., :frames]
-        self.note_db = power_to_db(mel_power(spectra))
+        spectra = self.front_end.transform(waves)[..., :frames]
+        self.note_db = power_to_db(self.front_end.power(spectra))
         self._bins = spectra.shape[-2]
         table = torch.view_as_real(spectra).flatten(1)
         self._table = torch.cat([table, torch.zeros_like(table[:1])])
@@ -59,16 +70,39 @@ class ChordSpectrograms:
         return len(self.examples)
 
     def batch(self, index: Tensor) -> Tensor:
-        """Chords `index` (B,) as dB mel spectrograms (B, 1, 128, T)."""
+        """Chords `index` (B,) as dB mel spectrograms (B, 1, F, T)."""
         summed = F.embedding_bag(self.rows[index.to(self.device)], self._table, mode="sum")
         spectra = torch.view_as_complex(summed.view(len(index), self._bins, self.frames, 2))
-        return power_to_db(mel_power(spectra))[:, None]
+        return power_to_db(self.front_end.power(spectra))[:, None]
 
     def targets(self, index: Tensor) -> list[Tensor]:
-        """The notes of chords `index` on their own: dB mel spectrograms, one (notes, 128, T) per chord."""
+        """The notes of chords `index` on their own: dB mel spectrograms, one (notes, F, T) per chord."""
         rows = self.rows[index.to(self.device)]
         return [self.note_db[row[row != self.silent]] for row in rows]
 
+    def padded_targets(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """The same in one tensor, (B, n, F, T), and which notes are there, (B, n); the others are silent."""
+        rows = self.rows[index.to(self.device)]
+        padded = torch.cat([self.note_db, torch.full_like(self.note_db[:1], -100.0)])
+        return padded[rows], rows != self.silent
+
+    @cached_property
+    def classes(self) -> tuple[Tensor, Tensor]:
+        """Of every example's notes the pitch and the instrument as class numbers, each (E, n); -1 for missing ones."""
+        pitch = [PITCHES.index(pitch) for _, pitch in self.notes] + [-1]
+        instrument = [INSTRUMENTS.index(program) for program, _ in self.notes] + [-1]
+        return torch.tensor(pitch, device=self.device)[self.rows], torch.tensor(instrument, device=self.device)[
+            self.rows
+        ]
+
+    @cached_property
+    def multi_hot(self) -> Tensor:
+        """(E, P·I) one where a note sounds, pitch by pitch and within a pitch instrument by instrument."""
+        pitch, instrument = self.classes
+        note = pitch * len(INSTRUMENTS) + instrument
+        hot = torch.zeros(len(self), len(PITCHES) * len(INSTRUMENTS), device=self.device)
+        return hot.scatter_add_(1, note.clamp(min=0), (note >= 0).float()).clamp(max=1)
+
     def nearest_note(self, slot_db: Tensor) -> tuple[int, int]:
-        """The (program, pitch) whose spectrogram is nearest to a slot's (128, T), by mean squared error in dB."""
+        """The (program, pitch) whose spectrogram is nearest to a slot's (F, T), by mean squared error in dB."""
         return self.notes[int((self.note_db - slot_db).square().mean(dim=(1, 2)).argmin())]

@@ -1,46 +1,64 @@
-"""Experiments as data: what is trained on what, what the paper got, and how it is scored.
+"""Experiments as data: every row of the paper's tables, and ours, with the paper's figures.
 
-Notebook: 03 note discovery.
+Notebooks: 03 note discovery, 04 note properties.
 """
 
-import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-import torch
-from matplotlib.figure import Figure
-
-from musiclib import corpora, ledger, paths, plots, training
-from musiclib.musicslots import chords, metrics
-from musiclib.musicslots.data import ChordSpectrograms
-from musiclib.musicslots.model import MusicSlots, MusicSlotsConfig, reconstruction_loss
-from musiclib.presets import default_device
-from musiclib.synth import PROGRAM_NAMES, NoteBank
+from musiclib.musicslots.baselines import AutoEncoderConfig, ClassifierConfig
+from musiclib.musicslots.model import MusicSlotsConfig
 from musiclib.training import TrainingConfig
 
-EVALUATION_SEED = 1
-EVALUATION_BATCH = 64
-VALIDATION_CHORDS = 256  # scored while training, of the dataset that selects the best weights
-
-SMALL = MusicSlotsConfig(
-    frames=16,
-    channels=64,
-    width=64,
-    slots=5,
-    dilation=(1, 2, 4, 8),
-    init="spread",
-    decoder="mlp",
-    db_offset=-30.0,
-    db_scale=30.0,
-)
-PAPER = MusicSlotsConfig()
-MODELS = {"small": SMALL, "short": PAPER, "paper": PAPER}
-TRAINING = {
-    "small": TrainingConfig(8_000, learning_rate=1e-3, warmup=300, clip_norm=100.0),
-    "short": TrainingConfig(10_000, learning_rate=1e-4, warmup=1000, decay_steps=50_000),
-    "paper": TrainingConfig(100_000, learning_rate=1e-4, warmup=10_000, decay_steps=500_000),
+SMALL_INPUT = {"frames": 16, "channels": 64, "width": 64, "db_offset": -30.0, "db_scale": 30.0}
+SMALL = MusicSlotsConfig(slots=5, dilation=(1, 2, 4, 8), init="spread", decoder="mlp", **SMALL_INPUT)
+MODELS: dict[str, dict[str, Any]] = {  # kind → size → configuration; a probe has the width of what it probes
+    "slots": {"small": SMALL, "short": MusicSlotsConfig(), "paper": MusicSlotsConfig()},
+    "autoencoder": {
+        "small": AutoEncoderConfig(decoder="mlp", **SMALL_INPUT),
+        "short": AutoEncoderConfig(),
+        "paper": AutoEncoderConfig(),
+    },
+    "classifier": {
+        "small": ClassifierConfig(**SMALL_INPUT),
+        "short": ClassifierConfig(),
+        "paper": ClassifierConfig(),
+    },
 }
+PROPERTY_TRAINING = TrainingConfig(10_000, learning_rate=1e-3, clip_norm=None, evaluate_every=2500)
+TRAINING = {
+    "slots": {
+        "small": TrainingConfig(8_000, learning_rate=1e-3, warmup=300, clip_norm=100.0),
+        "short": TrainingConfig(10_000, learning_rate=1e-4, warmup=1000, decay_steps=50_000),
+        "paper": TrainingConfig(100_000, learning_rate=1e-4, warmup=10_000, decay_steps=500_000),
+    },
+    "autoencoder": {
+        "small": TrainingConfig(7_000, learning_rate=1e-3, warmup=300),
+        "short": TrainingConfig(10_000, learning_rate=1e-4),
+        "paper": TrainingConfig(100_000, learning_rate=1e-4),
+    },
+    "classifier": {
+        "small": replace(PROPERTY_TRAINING, clip_norm=0.1),
+        "short": replace(PROPERTY_TRAINING, clip_norm=0.1),
+        "paper": replace(PROPERTY_TRAINING, clip_norm=0.1),
+    },
+    "probe": {"small": PROPERTY_TRAINING, "short": PROPERTY_TRAINING, "paper": PROPERTY_TRAINING},
+}
+
+
+@dataclass(frozen=True)
+class Adjustment:
+    """How an experiment departs from others of its size.
+
+    Attributes:
+        model, training: changed fields. starts_from: the experiment whose trained weights it starts from.
+        test_chords: score at most so many of the test split, spread evenly over it.
+    """
+
+    model: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    starts_from: str | None = None
+    test_chords: int | None = None
 
 
 @dataclass(frozen=True)
@@ -48,34 +66,50 @@ class Experiment:
     """One row of a table.
 
     Attributes:
-        dataset: trained on, see `chords.examples`. changes: to the model of its size.
-        starts_from: the experiment whose trained weights it starts from. schedule: changes to the training of its size.
-        paper: the paper's figures on the test split, where it has them.
+        table: where it belongs. dataset: see `chords.examples`.
+        kind: "slots", "autoencoder" or "classifier", which are trained; "probe", a linear layer on the frozen model of
+            experiment `on`; or "resized", that model with other numbers of slots and no training.
+        changes: to the model of its size. small: what else is different at the small size, which has one CPU.
+        front_end: "mel" or "cqt".
+        sizes: at which it is worth its cost.
+        paper: the paper's figures: (note MSE, mIoU) on the test split, or accuracies in % on validation and test.
+        ships: whether the trained small weights are part of the course.
     """
 
     name: str
+    table: str
     dataset: str
-    changes: dict = field(default_factory=dict)
-    starts_from: str | None = None
-    schedule: dict = field(default_factory=dict)
-    paper: dict[str, float] | None = None
+    kind: str = "slots"
+    changes: dict[str, Any] = field(default_factory=dict)
+    on: str | None = None
+    small: Adjustment = Adjustment()
+    front_end: str = "mel"
+    sizes: tuple[str, ...] = ("small", "short", "paper")
+    paper: tuple[float, float] | None = None
+    ships: bool = False
 
-    def model_config(self, size: str) -> MusicSlotsConfig:
-        return replace(MODELS[size], **self.changes)
+    def adjustment(self, size: str) -> Adjustment:
+        return self.small if size == "small" else Adjustment()
+
+    def model_config(self, size: str) -> Any:
+        return replace(MODELS[self.kind][size], **(self.changes | self.adjustment(size).model))
 
     def training_config(self, size: str, seed: int = 0) -> TrainingConfig:
-        return replace(TRAINING[size], seed=seed, **self.schedule)
+        if self.kind == "resized":
+            return TrainingConfig(0, seed=seed)
+        return replace(TRAINING[self.kind][size], seed=seed, **self.adjustment(size).training)
 
     def run_name(self, size: str, seed: int = 0) -> str:
         return f"musicslots-{self.name}-{size}" + (f"-seed{seed}" if seed else "")
 
+    def needs(self, size: str) -> str | None:
+        """The experiment that must have been run before this one."""
+        return self.on or self.adjustment(size).starts_from
 
-def _figures(note_mse: float, miou: float) -> dict[str, float]:
-    return {"note_mse": note_mse, "miou": miou}
 
+# ------------------------------------------------------------------------------------------------- note discovery
 
-DEFAULT = {"mask": "softmax", "implicit": False, "stride": (1, 1)}  # slot attention as it was made for images
-NOTE_DISCOVERY = {  # in the order in which `reproduce` runs them
+NOTE_DISCOVERY = {  # tables 1 and 14: note MSE and mIoU, in the order in which `reproduce` runs them
     ("JazzNet-multi", "none"): (19.95, 0.90),
     ("JSB-multi", "none"): (13.47, 0.91),
     ("JazzNet-single", "none"): (44.49, 0.76),
@@ -89,188 +123,157 @@ NOTE_DISCOVERY = {  # in the order in which `reproduce` runs them
     ("JazzNet-single", "sigmoid"): (49.05, 0.75),
     ("JSB-single", "sigmoid"): (18.21, 0.83),
 }
-ABLATION = {
+SHIPPED = ("jazznet-single-none", "jazznet-multi-softmax")
+
+
+def _note_discovery(dataset: str, mask: str, figures: tuple[float, float]) -> Experiment:
+    """At the small size three instruments are learned after one: a curriculum, and half the steps."""
+    name = f"{dataset.lower()}-{mask}"
+    curriculum = Adjustment(
+        training={"steps": 4000, "learning_rate": 5e-4}, starts_from=name.replace("multi", "single")
+    )
+    return Experiment(
+        name, "note discovery", dataset, changes={"mask": mask}, paper=figures, ships=name in SHIPPED,
+        small=curriculum if dataset.endswith("multi") else Adjustment(),
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------- ablation
+
+DEFAULT = {"mask": "softmax", "implicit": False, "stride": (1, 1)}  # slot attention as it was made for images
+ABLATION = {  # table 15
     ("JazzNet-multi", "default"): (DEFAULT, (70.05, 0.70)),
     ("JazzNet-multi", "stride"): (DEFAULT | {"stride": (1, 2)}, (51.31, 0.76)),
     ("JazzNet-multi", "nomask"): (DEFAULT | {"mask": "none"}, (39.08, 0.79)),
     ("JazzNet-multi", "implicit"): (DEFAULT | {"implicit": True}, (32.56, 0.83)),
+    ("JazzNet-multi", "all"): ({}, (19.95, 0.90)),
     ("JSB-multi", "default"): (DEFAULT, (100.77, 0.60)),
     ("JSB-multi", "stride"): (DEFAULT | {"stride": (1, 2)}, (60.22, 0.76)),
     ("JSB-multi", "nomask"): (DEFAULT | {"mask": "none"}, (40.06, 0.78)),
     ("JSB-multi", "implicit"): (DEFAULT | {"implicit": True}, (59.34, 0.79)),
+    ("JSB-multi", "all"): ({}, (13.47, 0.91)),
 }
-OURS = {
+BRIEF = Adjustment(training={"steps": 2500, "batch": 16}, test_chords=5000)
+
+
+def _ablation(dataset: str, name: str, changes: dict, figures: tuple[float, float]) -> Experiment:
+    """`all` is the paper's own model, which only the small size has to train again, as briefly as the others."""
+    return Experiment(
+        f"{dataset.lower()}-ablation-{name}", "ablation", dataset, changes=changes, small=BRIEF, paper=figures,
+        sizes=("small",) if name == "all" else ("small", "short", "paper"),
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------ note properties
+
+AUTOENCODERS = {  # name → changes, with tables 2 and 16's accuracies in %, validation and test, JSB then JazzNet
+    "autoencoder": ({}, ((95.02, 93.62), (92.91, 71.37))),
+    "vae": ({"beta": 1.0}, ((96.66, 96.21), (94.37, 71.55))),
+    "vae-beta0.5": ({"beta": 0.5}, ((97.85, 97.42), (97.00, 81.53))),
+    "vae-beta2": ({"beta": 2.0}, ((92.23, 90.74), (73.93, 47.90))),
+    "vae-beta4": ({"beta": 4.0}, ((82.07, 78.95), (47.51, 11.31))),
+}
+CLASSIFIERS = {
+    "cnn": ({}, ((93.49, 93.03), (96.47, 71.22))),
+    "resnet18": ({"backbone": "resnet18"}, (None, None)),
+}
+SLOTS_PROBED = ((98.13, 97.77), (98.96, 87.65))
+MULTI = ("JSB-multi", "JazzNet-multi")
+
+
+def _note_properties(number: int, dataset: str) -> list[Experiment]:
+    base, table = dataset.lower(), "note properties"
+    rows = [Experiment(f"{base}-probe", table, dataset, "probe", on=f"{base}-none", paper=SLOTS_PROBED[number])]
+    for name, (changes, figures) in AUTOENCODERS.items():
+        rows += _autoencoder(dataset, name, changes | {"beta_unit": "released"}, figures[number])
+    for name, (changes, figures) in CLASSIFIERS.items():
+        small = Adjustment(training={"steps": 1500}) if name == "resnet18" else Adjustment()
+        rows.append(
+            Experiment(f"{base}-{name}", table, dataset, "classifier", changes, paper=figures[number], small=small)
+        )
+    return rows
+
+
+def _autoencoder(dataset: str, name: str, changes: dict, figures: tuple[float, float] | None) -> list[Experiment]:
+    """An auto-encoder, and the probe on it."""
+    name = f"{dataset.lower()}-{name}"
+    return [
+        Experiment(name, "auto-encoders", dataset, "autoencoder", changes, ships=name == "jazznet-multi-vae-beta0.5"),
+        Experiment(f"{name}-probe", "note properties", dataset, "probe", on=name, paper=figures),
+    ]
+
+
+# ----------------------------------------------------------------------------------------------------------- ours
+
+CURRICULUM = Experiment(
+    "jazznet-multi-curriculum", "note discovery", "JazzNet-multi", sizes=("small",), ships=True,
+    small=Adjustment(
+        training={"steps": 30_000, "learning_rate": 5e-4, "evaluate_every": 2000}, starts_from="jazznet-single-none"
+    ),
+    paper=NOTE_DISCOVERY["JazzNet-multi", "none"],
+)  # fmt: skip
+VARIANTS = {  # each against "reference" in the same number of steps
+    "reference": {},
     "attention-paper": {"attention": "paper"},
-    "attention-reference": {"attention": "reference"},
-    "decoder-broadcast": {"decoder": "broadcast"},
-    "decoder-mlp": {"decoder": "mlp"},
+    "shared-init": {"shared_init": True},
+    "train-init": {"train_init": True},
+    "shared-train-init": {"shared_init": True, "train_init": True},
+    "unrolled": {"implicit": False},
 }
+EXTENSIONS = [
+    *_autoencoder("JazzNet-multi", "vae-unconverted", {"beta": 1.0, "beta_unit": "paper"}, None),
+    *(
+        Experiment(
+            f"jazznet-single-{name}", "variants", "JazzNet-single", changes=changes,
+            small=Adjustment(training={"steps": 2500}),
+        )
+        for name, changes in VARIANTS.items()
+    ),
+    Experiment(
+        "jazznet-single-cqt", "variants", "JazzNet-single", changes={"bands": 112}, front_end="cqt",
+        small=Adjustment(training={"steps": 2500}),
+    ),
+    Experiment(
+        "jazznet-single-long-window", "variants", "JazzNet-single", changes={"frames": 64},
+        small=Adjustment(model={"frames": 32}, training={"steps": 2500}),
+    ),
+]  # fmt: skip
+RESIZED = [  # more slots than trained: seven or eleven in the paper's model of seven, five in the small one
+    Experiment(
+        f"jazznet-multi-{more}-more-slots", "more slots", "JazzNet-multi", "resized", {"slots": 7 + more},
+        on="jazznet-multi-none", small=Adjustment(model={"slots": 5 + more}, test_chords=10_000),
+    )
+    for more in (0, 2, 4)
+]  # fmt: skip
 
 EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
-        *(
-            Experiment(f"{dataset.lower()}-{mask}", dataset, {"mask": mask}, paper=_figures(*figures))
-            for (dataset, mask), figures in NOTE_DISCOVERY.items()
-        ),
-        *(
-            Experiment(f"{dataset.lower()}-ablation-{name}", dataset, changes, paper=_figures(*figures))
-            for (dataset, name), (changes, figures) in ABLATION.items()
-        ),
+        *(_note_discovery(*row, figures) for row, figures in NOTE_DISCOVERY.items()),
+        *(_ablation(*row, *rest) for row, rest in ABLATION.items()),
+        *(row for number, dataset in enumerate(MULTI) for row in _note_properties(number, dataset)),
+        CURRICULUM,
         Experiment(
-            "jazznet-multi-curriculum",
-            "JazzNet-multi",
-            starts_from="jazznet-single-none",
-            schedule={"steps": 30_000, "learning_rate": 5e-4, "evaluate_every": 2000},
-            paper=_figures(*NOTE_DISCOVERY["JazzNet-multi", "none"]),
+            "jazznet-multi-curriculum-probe", "note properties", "JazzNet-multi", "probe", on=CURRICULUM.name,
+            sizes=("small",), ships=True, paper=SLOTS_PROBED[1],
         ),
-        *(Experiment(f"jazznet-multi-{name}", "JazzNet-multi", changes) for name, changes in OURS.items()),
+        *EXTENSIONS,
+        *RESIZED,
     )
-}
+}  # fmt: skip
 
 
 def shown(size: str) -> Experiment:
     """The experiment whose model the notebooks show: the paper's, or at the small size the best of ours."""
-    return EXPERIMENTS["jazznet-multi-curriculum" if size == "small" else "jazznet-multi-none"]
+    return EXPERIMENTS[CURRICULUM.name if size == "small" else "jazznet-multi-none"]
 
 
-def datasets(name: str, frames: int, bank: NoteBank | None = None, duration_s: float = 1.0) -> chords.Splits:
-    """Train, validation and test splits of a dataset as spectrograms, on the best device here."""
-    bank = bank or NoteBank.load().to(default_device())
-    chorales = corpora.chorales()[0] if name.startswith("JSB") else None
-    return chords.examples(name, chorales).map(lambda split: ChordSpectrograms(split, bank, frames, duration_s))
-
-
-def evaluate(model: MusicSlots, data: ChordSpectrograms, limit: int | None = None) -> dict[str, float]:
-    """Note MSE and mIoU with standard errors, over a split or `limit` examples spread evenly over it.
-
-    The slots' noise is drawn from a fixed seed, and the caller's random state is left as it was.
-    """
-    index = torch.linspace(0, len(data) - 1, min(limit or len(data), len(data))).round().long()
-    device = next(model.parameters()).device
-    mse, iou = [], []
-    with torch.no_grad(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(EVALUATION_SEED)
-        for part in index.split(EVALUATION_BATCH):
-            with training.autocast(device):
-                slots = model(data.batch(part)).slot_db
-            for notes, own in zip(data.targets(part), slots, strict=True):
-                mse.append(metrics.note_mse(notes, own).score)
-                iou.append(metrics.note_iou(notes, own).score)
-    mses, ious, root = torch.tensor(mse), torch.tensor(iou), math.sqrt(len(iou))
-    return {
-        "note_mse": mses.mean().item(),
-        "note_mse_standard_error": (mses.std() / root).item(),
-        "miou": ious.mean().item(),
-        "miou_standard_error": (ious.std() / root).item(),
-        "chords": len(ious),
-    }
-
-
-def loss_on(data: ChordSpectrograms) -> Callable[[torch.nn.Module, torch.Tensor], torch.Tensor]:
-    """The loss `training.fit` wants: reconstruct the chords that an index names."""
-
-    def loss(model: torch.nn.Module, index: torch.Tensor) -> torch.Tensor:
-        x = data.batch(index)
-        return reconstruction_loss(x, model(x))
-
-    return loss
-
-
-def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float = math.inf) -> bool:
-    """Trains one experiment, or goes on where it stopped; when it is done, writes its weights and its ledger entry.
-
-    Returns:
-        Whether it is done.
-    """
-    name = experiment.run_name(size, seed)
-    config = experiment.training_config(size, seed)
-    torch.manual_seed(seed)
-    model = MusicSlots(experiment.model_config(size))
-    if experiment.starts_from:
-        before = EXPERIMENTS[experiment.starts_from].run_name(size, seed)
-        training.load_weights(checkpoint(before), model)
-    data = datasets(experiment.dataset, model.config.frames)
-    run = paths.RUNS / name
-    history = training.fit(
-        model, loss_on(data.train), len(data.train), config, run=run, budget_s=budget_s,
-        evaluate=lambda model: evaluate(model, data.valid, VALIDATION_CHORDS),
-    )  # fmt: skip
-    if not history.finished:
-        return False
-    training.load_weights(run / "best.safetensors", model)
-    scores = {split: evaluate(model, getattr(data, split)) for split in ("valid", "test")}
-    about = {"experiment": experiment.name, "training": asdict(config), "scores": scores}
-    training.save_weights(checkpoint(name), model, about, torch.float16)
-    ledger.record(
-        name, system="musicslots", preset=size, seed=seed, wall_s=history.wall_s,
-        config={"experiment": asdict(experiment), "model": asdict(model.config), "training": asdict(config)},
-        metrics=scores | {"validation_curve": history.scores, "loss_curve": thinned(history.loss)},
-    )  # fmt: skip
-    return True
-
-
-def trained(experiment: Experiment, size: str) -> MusicSlots:
-    """The trained model of an experiment: the one that ships if there is one, else trained here and now."""
-    name = experiment.run_name(size)
-    if checkpoint(name).exists():
-        print(f"Found the trained model {name}, loading it.")
-    else:
-        print(f"No trained model {name} yet: training it.")
-        train(experiment, size)
-    return load(name)
-
-
-def thinned(values: list[float], points: int = 300) -> list[float]:
-    """A long curve as the means of at most `points` equal stretches."""
-    stretch = max(1, len(values) // points)
-    return [
-        round(sum(part) / len(part), 3) for part in (values[i : i + stretch] for i in range(0, len(values), stretch))
-    ]
-
-
-def checkpoint(name: str) -> Path:
-    return paths.CHECKPOINTS / f"{name}.safetensors"
-
-
-def load(name: str) -> MusicSlots:
-    """A shipped model by the name of its run, ready to evaluate, on the best device here.
+def find(name: str) -> Experiment:
+    """An experiment by name.
 
     Raises:
-        CheckpointError: it does not ship or is damaged.
+        ValueError: there is none of that name.
     """
-    config, _ = training.read_metadata(checkpoint(name))
-    model = MusicSlots(MusicSlotsConfig(**config))
-    return training.load_weights(checkpoint(name), model).to(default_device()).eval()
-
-
-def picture(chord: int = 4154) -> Figure:
-    """The README's picture: one unseen chord taken apart by the small model."""
-    model = load(shown("small").run_name("small"))
-    data = datasets(shown("small").dataset, model.config.frames).valid
-    index = torch.tensor([chord])
-    with torch.no_grad(), torch.random.fork_rng():
-        torch.manual_seed(EVALUATION_SEED)
-        heard = model(data.batch(index))
-    notes, slots = data.targets(index)[0], heard.slot_db[0]
-    names = [f"{PROGRAM_NAMES[program]} {plots.pitch_name(pitch)}" for program, pitch in data.examples[chord]]
-    slot_of_note = metrics.note_iou(notes, slots).slot_of_note
-    return plots.decomposition(data.batch(index), heard.reconstruction_db, slots, notes, slot_of_note, names)
-
-
-def results_table(size: str | None = None) -> str:
-    """Paper | ours in Markdown, for every experiment in the ledger (of one size, if given), on its test split."""
-    rows = []
-    for entry in ledger.entries("musicslots"):
-        if size not in (None, entry["preset"]):
-            continue
-        experiment = EXPERIMENTS[entry["config"]["experiment"]["name"]]
-        ours = entry["metrics"]["test"]
-        paper = f"{experiment.paper['note_mse']:.2f} / {experiment.paper['miou']:.2f}" if experiment.paper else "–"
-        rows.append([
-            f"MusicSlots, {experiment.name}, {entry['preset']}",
-            paper,
-            f"{ours['note_mse']:.2f} / {ours['miou']:.2f} ± {ours['miou_standard_error']:.3f}",
-            f"{entry['wall_s'] / 60:.0f} min on {entry['hardware']}",
-        ])  # fmt: skip
-    return ledger.table(rows, ["test split: note MSE ↓ / mIoU ↑", "paper", "ours", "cost"])
+    if name not in EXPERIMENTS:
+        raise ValueError(f"No experiment {name!r}: choose {', '.join(EXPERIMENTS)}.")
+    return EXPERIMENTS[name]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from musiclib.spectrogram import note_mask
+from musiclib.spectrogram import MASK_THRESHOLD_DB, note_mask
 
 
 class Match(NamedTuple):
@@ -23,22 +23,30 @@ class Match(NamedTuple):
 
 
 def pairwise_mse(notes: Tensor, slots: Tensor) -> Tensor:
-    """(n, F, T), (K, F, T) in dB → (n, K) mean squared error, in dB²."""
-    return (notes[:, None] - slots[None]).square().mean(dim=(-2, -1))
+    """(..., n, F, T), (..., K, F, T) in dB → (..., n, K) mean squared error, in dB²."""
+    return (notes.unsqueeze(-3) - slots.unsqueeze(-4)).square().mean(dim=(-2, -1))
 
 
-def pairwise_iou(notes: Tensor, slots: Tensor) -> Tensor:
-    """(n, F, T), (K, F, T) in dB → (n, K) intersection over union of the note masks."""
-    n, k = (note_mask(x).flatten(1).float() for x in (notes, slots))
-    intersection = n @ k.T
-    union = n.sum(1)[:, None] + k.sum(1)[None] - intersection
+def pairwise_iou(notes: Tensor, slots: Tensor, threshold_db: float = MASK_THRESHOLD_DB) -> Tensor:
+    """(..., n, F, T), (..., K, F, T) in dB → (..., n, K) intersection over union of the note masks."""
+    n, k = (note_mask(x, threshold_db).flatten(-2).float() for x in (notes, slots))
+    intersection = n @ k.mT
+    union = n.sum(-1).unsqueeze(-1) + k.sum(-1).unsqueeze(-2) - intersection
     return intersection / union.clamp(min=1)
 
 
 def match(pairs: Tensor, maximize: bool) -> Match:
     """The assignment of notes to slots with the best total. (n, K) with n ≤ K."""
-    notes, slots = linear_sum_assignment(pairs.cpu().numpy(), maximize=maximize)
-    return Match(pairs[notes, slots].mean().item(), slots.tolist())
+    return matches(pairs[None], [len(pairs)], maximize)[0]
+
+
+def matches(pairs: Tensor, counts: list[int], maximize: bool) -> list[Match]:
+    """The same for a batch (B, n, K) in which chord b has `counts[b]` notes; one copy to the CPU for all."""
+    found = []
+    for own, count in zip(pairs.cpu().numpy(), counts, strict=True):
+        notes, slots = linear_sum_assignment(own[:count], maximize=maximize)
+        found.append(Match(float(own[notes, slots].mean()), slots.tolist()))
+    return found
 
 
 def note_mse(notes: Tensor, slots: Tensor) -> Match:

@@ -20,7 +20,7 @@ the long axis train four times as fast. Everywhere else it is (frequency, time),
 Notebook: 02 MusicSlots.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -45,6 +45,9 @@ class MusicSlotsConfig:
         attention: "paper" (a softmax over slots, weighted means of tokens) or "reference" (the published code's:
             a softmax over tokens, then weights that sum to one over slots).
         init: "default", or "spread": He initialisation of the encoder, slots that start apart and with little noise.
+        shared_init: one µ and σ for all slots, which then differ by their noise alone, instead of one per slot.
+        train_init: let the gradient pass straight from the last iteration's slots to their first values, to which
+            implicit differentiation gives none (Jia et al., "Query Optimization", 2023).
         decoder: "broadcast" (paper) or "mlp". upsamplings: how often the broadcast decoder doubles its grid.
     """
 
@@ -60,6 +63,8 @@ class MusicSlotsConfig:
     implicit: bool = True
     attention: str = "reference"
     init: str = "default"
+    shared_init: bool = False
+    train_init: bool = False
     decoder: str = "broadcast"
     upsamplings: int = 4
     db_offset: float = 0.0
@@ -152,11 +157,12 @@ class SlotAttention(nn.Module):
         super().__init__()
         width = config.width
         self.config = config
-        self.mu = nn.Parameter(torch.empty(config.slots, width))
-        self.log_sigma = nn.Parameter(torch.empty(config.slots, width))
+        starts = 1 if config.shared_init else config.slots
+        self.mu = nn.Parameter(torch.empty(starts, width))
+        self.log_sigma = nn.Parameter(torch.empty(starts, width))
         if config.init == "spread":
             nn.init.normal_(self.mu)
-            nn.init.constant_(self.log_sigma, -3.0)
+            nn.init.constant_(self.log_sigma, 0.0 if config.shared_init else -3.0)
         else:
             nn.init.xavier_uniform_(self.mu)
             nn.init.xavier_uniform_(self.log_sigma)
@@ -169,13 +175,15 @@ class SlotAttention(nn.Module):
         tokens = self.norm_tokens(tokens)
         k, v = self.k(tokens), self.v(tokens)  # B N D
         if noise is None:
-            noise = torch.randn(len(tokens), *self.mu.shape, device=tokens.device)
-        slots = self.mu + self.log_sigma.exp() * noise  # B K D
+            noise = torch.randn(len(tokens), self.config.slots, self.config.width, device=tokens.device)
+        start = slots = self.mu + self.log_sigma.exp() * noise  # B K D
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.implicit):
             for _ in range(self.config.iterations - 1):
                 slots, _ = self.step(slots, k, v)
         if self.config.implicit:
             slots = slots.detach()
+        if self.config.train_init:
+            slots = slots + start - start.detach()  # the same numbers, with a way back to µ and σ
         return self.step(slots, k, v)
 
     def step(self, slots: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -195,14 +203,13 @@ class SlotAttention(nn.Module):
         return weights / (weights + self.EPSILON).sum(dim=1, keepdim=True)
 
 
-class BroadcastDecoder(nn.Module):
-    """Slots (B', D) → (B', outputs, F, T): a slot on every point of a small grid, then upsampled."""
+class Deconvolutions(nn.Module):
+    """A small grid (B', D, T', F') → (B', outputs, F, T), doubled `upsamplings` times."""
 
-    def __init__(self, config: MusicSlotsConfig, outputs: int):
+    def __init__(self, config, outputs: int):
         super().__init__()
         shrink = 2**config.upsamplings
         self.grid = (config.frames // shrink, config.bands // shrink)
-        self.position = SoftPosition(config.width)
         sizes = [config.width] + [config.channels] * config.upsamplings
         self.upsample = nn.ModuleList(
             nn.ConvTranspose2d(i, o, 5, stride=2, padding=2, output_padding=1) for i, o in pairwise(sizes)
@@ -210,11 +217,22 @@ class BroadcastDecoder(nn.Module):
         self.smooth = nn.ConvTranspose2d(config.channels, config.channels, 5, padding=2)
         self.out = nn.ConvTranspose2d(config.channels, outputs, 3, padding=1)
 
-    def forward(self, slots: Tensor) -> Tensor:
-        x = self.position(slots[:, :, None, None].expand(-1, -1, *self.grid))  # B' D T/16 F/16
+    def deconvolve(self, x: Tensor) -> Tensor:
         for deconv in self.upsample:
             x = deconv(x).relu()
         return self.out(self.smooth(x).relu()).transpose(2, 3)
+
+
+class BroadcastDecoder(Deconvolutions):
+    """Slots (B', D) → (B', outputs, F, T): a slot on every point of a small grid, then upsampled."""
+
+    def __init__(self, config: MusicSlotsConfig, outputs: int):
+        super().__init__(config, outputs)
+        self.position = SoftPosition(config.width)
+
+    def forward(self, slots: Tensor) -> Tensor:
+        grid = slots[:, :, None, None].expand(-1, -1, *self.grid)  # B' D T/16 F/16
+        return self.deconvolve(self.position(grid))
 
 
 class MlpDecoder(nn.Sequential):
@@ -259,6 +277,16 @@ class MusicSlots(nn.Module):
             return slot_power, torch.ones_like(slot_power)
         logits = decoded[:, :, 1]
         return slot_power, logits.sigmoid() if self.config.mask == "sigmoid" else logits.softmax(dim=1)
+
+    def resized(self, slots: int, iterations: int | None = None) -> "MusicSlots":
+        """The same weights with another number of slots or iterations: slot k starts where slot k mod K started."""
+        model = MusicSlots(replace(self.config, slots=slots, iterations=iterations or self.config.iterations))
+        weights = self.state_dict()
+        if not self.config.shared_init:
+            for name in ("slot_attention.mu", "slot_attention.log_sigma"):
+                weights[name] = weights[name][torch.arange(slots) % self.config.slots]
+        model.load_state_dict(weights)
+        return model.to(next(self.parameters()).device).train(self.training)
 
 
 def reconstruction_loss(x: Tensor, decomposition: Decomposition) -> Tensor:

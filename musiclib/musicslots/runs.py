@@ -1,0 +1,246 @@
+"""Runs of experiments: from its name to trained weights and a ledger entry, by one path for all kinds of model.
+
+Notebooks: 03 note discovery, 04 note properties.
+"""
+
+import math
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from musiclib import corpora, ledger, paths, training
+from musiclib.musicslots import chords, evaluation
+from musiclib.musicslots.baselines import (
+    AutoEncoder,
+    AutoEncoderConfig,
+    ClassifierConfig,
+    NoteClassifier,
+    autoencoder_loss,
+)
+from musiclib.musicslots.data import ChordSpectrograms
+from musiclib.musicslots.experiments import Experiment, find
+from musiclib.musicslots.model import MusicSlots, MusicSlotsConfig, reconstruction_loss
+from musiclib.musicslots.probes import LatentProbe, ProbeConfig, SlotProbe, exact
+from musiclib.presets import default_device
+from musiclib.synth import NoteBank
+
+VALIDATION_CHORDS = 256  # scored while training, of the split that selects the best weights
+MODEL_TYPES: dict[str, tuple[type, type]] = {
+    "slots": (MusicSlotsConfig, MusicSlots),
+    "autoencoder": (AutoEncoderConfig, AutoEncoder),
+    "classifier": (ClassifierConfig, NoteClassifier),
+}
+
+
+def datasets(
+    name: str, frames: int, bank: NoteBank | None = None, duration_s: float = 1.0, front_end: str = "mel"
+) -> chords.Splits:
+    """Train, validation and test splits of a dataset as spectrograms, on the best device here."""
+    bank = bank or NoteBank.load().to(default_device())
+    chorales = corpora.chorales()[0] if name.startswith("JSB") else None
+    return chords.examples(name, chorales).map(
+        lambda split: ChordSpectrograms(split, bank, frames, duration_s, front_end)
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------- tasks
+
+
+class Task:
+    """What a kind of experiment trains, and how it is scored.
+
+    Attributes:
+        model: to train. data: its splits. select: the score that chooses the best weights, see `training.fit`.
+    """
+
+    model: nn.Module
+    data: chords.Splits
+    select: str
+
+    def __init__(self, experiment: Experiment, size: str, seed: int):
+        config = experiment.model_config(size)
+        self.model = MODEL_TYPES[experiment.kind][1](config)
+        if before := experiment.adjustment(size).starts_from:
+            training.load_weights(checkpoint(find(before).run_name(size, seed)), self.model)
+        self.data = datasets(experiment.dataset, config.frames, front_end=experiment.front_end)
+
+    def loss(self, model: nn.Module, index: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def scores(self, model: nn.Module, split: str, limit: int | None = None) -> dict[str, float]:
+        raise NotImplementedError
+
+
+class NoteDiscovery(Task):
+    """Reconstruct chords; scored by how well slots match notes."""
+
+    select = "miou"
+
+    def loss(self, model, index):
+        x = self.data.train.batch(index)
+        return reconstruction_loss(x, model(x))
+
+    def scores(self, model, split, limit=None):
+        return evaluation.note_discovery(model, getattr(self.data, split), limit)
+
+
+class MoreSlots(NoteDiscovery):
+    """A trained model with another number of slots: nothing to train."""
+
+    def __init__(self, experiment, size, seed):
+        trained = load(find(experiment.on).run_name(size, seed))
+        slots = (experiment.changes | experiment.adjustment(size).model)["slots"]
+        self.model = trained.resized(slots)
+        self.data = datasets(experiment.dataset, trained.config.frames)
+
+
+class AutoEncoding(Task):
+    """Reconstruct chords through one latent."""
+
+    select = "-reconstruction_mse"
+
+    def loss(self, model, index):
+        x = self.data.train.batch(index)
+        return autoencoder_loss(x, model(x), self.model.config.kl_weight)
+
+    def scores(self, model, split, limit=None):
+        return evaluation.reconstruction(model, getattr(self.data, split), limit)
+
+
+class Classification(Task):
+    """Name all notes of a chord, supervised."""
+
+    select = "accuracy"
+
+    def loss(self, model, index):
+        notes = self.data.train.multi_hot[index.to(self.data.train.device)]
+        return nn.functional.binary_cross_entropy_with_logits(model(self.data.train.batch(index)), notes)
+
+    def scores(self, model, split, limit=None):
+        data = getattr(self.data, split)
+        logits, index = evaluation.outputs(model, data, limit)
+        right = exact(logits, data.multi_hot[index.to(data.device)])
+        return {"accuracy": right.double().mean().item(), "chords": len(index)}
+
+
+class Probing(Task):
+    """A linear layer on a frozen model, whose features are computed once per split."""
+
+    select = "accuracy"
+
+    def __init__(self, experiment, size, seed):
+        frozen = load(find(experiment.on).run_name(size, seed))
+        probe = SlotProbe if isinstance(frozen, MusicSlots) else LatentProbe
+        self.model = probe(ProbeConfig(frozen.config.width))
+        self._frozen = frozen
+        self.data = datasets(experiment.dataset, frozen.config.frames)
+
+    @cached_property
+    def features(self) -> chords.Splits:
+        return self.data.map(lambda split: evaluation.features(self._frozen, split))
+
+    def loss(self, model, index):
+        batch = self.features.train[index]
+        return batch.loss(model(batch.inputs))
+
+    def scores(self, model, split, limit=None):
+        features = getattr(self.features, split)
+        return self.model.scores(features[evaluation.spread(len(features), limit)])
+
+
+TASKS = {
+    "slots": NoteDiscovery,
+    "resized": MoreSlots,
+    "autoencoder": AutoEncoding,
+    "classifier": Classification,
+    "probe": Probing,
+}
+
+
+# ----------------------------------------------------------------------------------------------------------- runs
+
+
+def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float = math.inf) -> bool:
+    """Trains one experiment, or goes on where it stopped; when it is done, writes its weights and its ledger entry.
+
+    Returns:
+        Whether it is done.
+    """
+    commit, name = ledger.commit(), experiment.run_name(size, seed)
+    config = experiment.training_config(size, seed)
+    torch.manual_seed(seed)
+    task = TASKS[experiment.kind](experiment, size, seed)
+    wall_s, curves = 0.0, {}
+    if config.steps:
+        run = paths.RUNS / name
+        history = training.fit(
+            task.model, task.loss, len(task.data.train), config, run=run, budget_s=budget_s, select=task.select,
+            evaluate=lambda model: task.scores(model, "valid", VALIDATION_CHORDS),
+        )  # fmt: skip
+        if not history.finished:
+            return False
+        training.load_weights(run / "best.safetensors", task.model)
+        wall_s = history.wall_s
+        curves = {"validation_curve": history.scores, "loss_curve": thinned(history.loss)}
+    limits = {"valid": None, "test": experiment.adjustment(size).test_chords}
+    scores = {split: task.scores(task.model, split, limit) for split, limit in limits.items()}
+    if config.steps:
+        about = {"experiment": experiment.name, "training": asdict(config), "scores": scores}
+        folder = paths.CHECKPOINTS if experiment.ships and size == "small" and not seed else paths.RUNS / name
+        training.save_weights(folder / f"{name}.safetensors", task.model, about, torch.float16)
+    described = {"experiment": asdict(experiment), "model": asdict(task.model.config), "training": asdict(config)}
+    if experiment.dataset.startswith("JSB"):
+        described["chorales"] = corpora.chorales()[1]
+    ledger.record(
+        name, system="musicslots", preset=size, seed=seed, wall_s=wall_s, commit=commit,
+        config=described, metrics=scores | curves,
+    )  # fmt: skip
+    return True
+
+
+def trained(experiment: Experiment, size: str) -> Any:
+    """The trained model of an experiment: the one that ships if there is one, else trained here and now."""
+    name = experiment.run_name(size)
+    if checkpoint(name).exists():
+        print(f"Found the trained model {name}, loading it.")
+    else:
+        print(f"No trained model {name} yet: training it.")
+        if before := experiment.needs(size):
+            trained(find(before), size)
+        train(experiment, size)
+    return load(name)
+
+
+def thinned(values: list[float], points: int = 300) -> list[float]:
+    """A long curve as the means of at most `points` equal stretches."""
+    stretch = max(1, len(values) // points)
+    return [
+        round(sum(part) / len(part), 3) for part in (values[i : i + stretch] for i in range(0, len(values), stretch))
+    ]
+
+
+def checkpoint(name: str) -> Path:
+    """Where the weights of a run are: among those that ship, else in the run's own folder."""
+    shipped, own = (folder / f"{name}.safetensors" for folder in (paths.CHECKPOINTS, paths.RUNS / name))
+    return own if own.exists() and not shipped.exists() else shipped
+
+
+def load(name: str) -> Any:
+    """A trained model by the name of its run, ready to evaluate, on the best device here.
+
+    Raises:
+        CheckpointError: it has not been trained, does not ship, or is damaged.
+    """
+    config, about = training.read_metadata(checkpoint(name))
+    experiment = find(about["experiment"])
+    if experiment.kind == "probe":
+        probed = MODEL_TYPES[find(experiment.on).kind][1]
+        model = (SlotProbe if probed is MusicSlots else LatentProbe)(ProbeConfig(**config))
+    else:
+        config_type, model_type = MODEL_TYPES[experiment.kind]
+        model = model_type(config_type(**config))
+    return training.load_weights(checkpoint(name), model).to(default_device()).eval()
