@@ -9,6 +9,7 @@ from musiclib import ledger
 
 def write(folder, name, system="musicslots", **changes):
     options = {"preset": "small", "seed": 0, "config": {"steps": 3}, "metrics": {"test": {"miou": 0.5}}, "wall_s": 1.26}
+    options["commit"] = "abc1234"
     return ledger.record(name, system=system, folder=folder, **(options | changes))
 
 
@@ -22,7 +23,8 @@ def test_record_and_read_back(tmp_path):
     assert entry["wall_s"] == 1.3
     assert entry["hardware"]
     assert entry["torch"]
-    assert entry["commit"]
+    assert entry["commit"] == "abc1234"
+    assert entry["threads"] >= 1
     datetime.date.fromisoformat(entry["date"])
 
 

@@ -32,6 +32,6 @@ def test_unknown_preset(monkeypatch):
 
 def test_every_preset_has_a_model_and_a_schedule():
     for choice in PRESETS.values():
-        assert choice.size in experiments.MODELS
-        assert choice.size in experiments.TRAINING
+        assert all(choice.size in sizes for sizes in experiments.MODELS.values())
+        assert all(choice.size in sizes for sizes in experiments.TRAINING.values())
         assert choice.meaning

@@ -19,7 +19,7 @@ from torch import nn
 from musiclib.musicslots import experiments
 from musiclib.musicslots.chords import examples
 from musiclib.musicslots.data import ChordSpectrograms
-from musiclib.musicslots.model import MusicSlots, MusicSlotsConfig
+from musiclib.musicslots.model import MusicSlots, MusicSlotsConfig, reconstruction_loss
 from musiclib.training import (
     CheckpointError,
     TrainingConfig,
@@ -46,10 +46,18 @@ def fresh_model():
     return MusicSlots(MODEL)
 
 
+def loss_on(data):
+    def loss(model, index):
+        x = data.batch(index)
+        return reconstruction_loss(x, model(x))
+
+    return loss
+
+
 def train(data, run=None, config=CONFIG, model=None, **options):
     """A small but real run: chords, slots with their random starts, mixed precision where the machine has it."""
     model = model or fresh_model()
-    return model, fit(model, experiments.loss_on(data), len(data), config, run=run, progress=False, **options)
+    return model, fit(model, loss_on(data), len(data), config, run=run, progress=False, **options)
 
 
 def assert_same_weights(a, b):
@@ -72,7 +80,7 @@ def test_learning_rate_at_known_steps():
 
 def test_the_papers_schedule_never_reaches_zero():
     """10k of warm-up, cosine over 500k of which 100k are run: at the end (1 + cos(π/5)) / 2 = 0.905 of the peak."""
-    paper = experiments.TRAINING["paper"]
+    paper = experiments.TRAINING["slots"]["paper"]
     assert (paper.steps, paper.batch, paper.clip_norm) == (100_000, 32, 1.0)
     assert paper.learning_rate_at(0) == pytest.approx(1e-8)
     assert paper.learning_rate_at(9_999) == pytest.approx(1e-4, rel=1e-3)
@@ -205,14 +213,19 @@ from musiclib.synth import NoteBank
 from musiclib.musicslots import experiments
 from musiclib.musicslots.chords import examples
 from musiclib.musicslots.data import ChordSpectrograms
-from musiclib.musicslots.model import MusicSlots, MusicSlotsConfig
+from musiclib.musicslots.model import MusicSlots, MusicSlotsConfig, reconstruction_loss
 from musiclib.training import TrainingConfig, fit
 
 torch.set_num_threads(1)
 model_config, training_config = eval({configs!r})
 data = ChordSpectrograms(examples("JazzNet-single").train[:20], NoteBank.load(), frames=model_config.frames)
 torch.manual_seed(0)
-fit(MusicSlots(model_config), experiments.loss_on(data), len(data), training_config,
+
+def loss(model, index):
+    x = data.batch(index)
+    return reconstruction_loss(x, model(x))
+
+fit(MusicSlots(model_config), loss, len(data), training_config,
     run=Path({run!r}), progress=False, save_every_s=0.0)
 """
 

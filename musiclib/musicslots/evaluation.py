@@ -26,7 +26,7 @@ def spread(examples: int, limit: int | None) -> Tensor:
 
 
 @contextmanager
-def _repeatable(model: nn.Module) -> Iterator[torch.device]:
+def repeatable(model: nn.Module) -> Iterator[torch.device]:
     """Evaluation mode, no gradients, the slots' noise from a fixed seed; the caller's random state is left alone."""
     device, was_training = next(model.parameters()).device, model.training
     model.eval()
@@ -39,7 +39,7 @@ def _repeatable(model: nn.Module) -> Iterator[torch.device]:
 def note_discovery(model: MusicSlots, data: ChordSpectrograms, limit: int | None = None) -> dict[str, float]:
     """Note MSE and mIoU with standard errors, over a split or `limit` examples spread evenly over it."""
     mse, iou = [], []
-    with _repeatable(model) as device:
+    with repeatable(model) as device:
         for index in spread(len(data), limit).split(BATCH):
             with training.autocast(device):
                 slots = model(data.batch(index)).slot_db
@@ -64,7 +64,7 @@ def note_discovery(model: MusicSlots, data: ChordSpectrograms, limit: int | None
 def reconstruction(model: nn.Module, data: ChordSpectrograms, limit: int | None = None) -> dict[str, float]:
     """Mean squared error of an auto-encoder's chords, in dB²."""
     index, total = spread(len(data), limit), 0.0
-    with _repeatable(model) as device:
+    with repeatable(model) as device:
         for part in index.split(BATCH):
             x = data.batch(part)
             with training.autocast(device):
@@ -76,14 +76,14 @@ def reconstruction(model: nn.Module, data: ChordSpectrograms, limit: int | None 
 def outputs(model: nn.Module, data: ChordSpectrograms, limit: int | None = None) -> tuple[Tensor, Tensor]:
     """A classifier's logits (E, P·I), and the index (E,) of the examples they are for."""
     index = spread(len(data), limit)
-    with _repeatable(model) as device, training.autocast(device):
+    with repeatable(model) as device, training.autocast(device):
         return torch.cat([model(data.batch(part)).float() for part in index.split(BATCH)]), index
 
 
 def features(model: nn.Module, data: ChordSpectrograms, limit: int | None = None) -> SlotFeatures | LatentFeatures:
     """A split as a frozen model sees it, for the probes."""
     index = spread(len(data), limit)
-    with _repeatable(model) as device:
+    with repeatable(model) as device:
         if isinstance(model, MusicSlots):
             return _slot_features(model, data, index, device)
         with training.autocast(device):

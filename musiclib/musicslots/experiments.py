@@ -153,7 +153,7 @@ ABLATION = {  # table 15
     ("JSB-multi", "implicit"): (DEFAULT | {"implicit": True}, (59.34, 0.79)),
     ("JSB-multi", "all"): ({}, (13.47, 0.91)),
 }
-BRIEF = Adjustment(training={"steps": 2500, "batch": 16}, test_chords=5000)
+BRIEF = Adjustment(training={"steps": 2000, "batch": 16}, test_chords=5000)
 
 
 def _ablation(dataset: str, name: str, changes: dict, figures: tuple[float, float]) -> Experiment:
@@ -187,7 +187,7 @@ def _note_properties(number: int, dataset: str) -> list[Experiment]:
     for name, (changes, figures) in AUTOENCODERS.items():
         rows += _autoencoder(dataset, name, changes | {"beta_unit": "released"}, figures[number])
     for name, (changes, figures) in CLASSIFIERS.items():
-        small = Adjustment(training={"steps": 1500}) if name == "resnet18" else Adjustment()
+        small = Adjustment(training={"steps": 700}) if name == "resnet18" else Adjustment()
         rows.append(
             Experiment(f"{base}-{name}", table, dataset, "classifier", changes, paper=figures[number], small=small)
         )
@@ -225,17 +225,17 @@ EXTENSIONS = [
     *(
         Experiment(
             f"jazznet-single-{name}", "variants", "JazzNet-single", changes=changes,
-            small=Adjustment(training={"steps": 2500}),
+            small=Adjustment(training={"steps": 2000}),
         )
         for name, changes in VARIANTS.items()
     ),
     Experiment(
         "jazznet-single-cqt", "variants", "JazzNet-single", changes={"bands": 112}, front_end="cqt",
-        small=Adjustment(training={"steps": 2500}),
+        small=Adjustment(training={"steps": 2000}),
     ),
     Experiment(
         "jazznet-single-long-window", "variants", "JazzNet-single", changes={"frames": 64},
-        small=Adjustment(model={"frames": 32}, training={"steps": 2500}),
+        small=Adjustment(model={"frames": 32}, training={"steps": 2000}),
     ),
 ]  # fmt: skip
 RESIZED = [  # more slots than trained: seven or eleven in the paper's model of seven, five in the small one

@@ -4,6 +4,7 @@ Notebooks: 03 note discovery, 04 note properties.
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,7 @@ from musiclib.musicslots.baselines import (
     autoencoder_loss,
 )
 from musiclib.musicslots.data import ChordSpectrograms
-from musiclib.musicslots.experiments import Experiment, find
+from musiclib.musicslots.experiments import EXPERIMENTS, Experiment, find
 from musiclib.musicslots.model import MusicSlots, MusicSlotsConfig, reconstruction_loss
 from musiclib.musicslots.probes import LatentProbe, ProbeConfig, SlotProbe, exact
 from musiclib.presets import default_device
@@ -200,6 +201,32 @@ def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float =
         config=described, metrics=scores | curves,
     )  # fmt: skip
     return True
+
+
+def missing(size: str, seed: int = 0, only: Collection[str] = ()) -> list[Experiment]:
+    """What is still to be run of all experiments, or of those whose name or table is in `only`: each after what it
+    needs, and what it needs even if only its weights are missing.
+
+    Raises:
+        ValueError: `only` names no experiment and no table.
+    """
+    known = {name for e in EXPERIMENTS.values() for name in (e.name, e.table)}
+    if unknown := set(only) - known:
+        raise ValueError(f"No experiment or table {', '.join(sorted(unknown))}: choose of {', '.join(sorted(known))}.")
+    in_ledger = {entry["name"] for entry in ledger.entries("musicslots")}
+    todo: list[Experiment] = []
+
+    def add(experiment: Experiment, have: bool) -> None:
+        if have or experiment in todo:
+            return
+        if before := experiment.needs(size):
+            add(find(before), checkpoint(find(before).run_name(size, seed)).exists())
+        todo.append(experiment)
+
+    for experiment in EXPERIMENTS.values():
+        if size in experiment.sizes and (not only or {experiment.name, experiment.table} & set(only)):
+            add(experiment, experiment.run_name(size, seed) in in_ledger)
+    return todo
 
 
 def trained(experiment: Experiment, size: str) -> Any:
