@@ -6,8 +6,10 @@ import sys
 import time
 from pathlib import Path
 
-from musiclib import badges, corpora, course, ledger, presets, synth
+from musiclib import audio, badges, corpora, course, ledger, presets, synth
+from musiclib.musicslots import decompose as decomposing
 from musiclib.musicslots import experiments, report, runs
+from musiclib.musicslots.model import MusicSlots
 from musiclib.paths import DATA, ROOT, atomic
 
 
@@ -17,6 +19,13 @@ def seconds(text: str) -> float:
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration: write 90s, 9m or 2h")
     return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def few(text: str) -> int:
+    """A whole number from 1 to 32."""
+    if not re.fullmatch(r"\d{1,2}", text) or not 1 <= int(text) <= 32:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 32")
+    return int(text)
 
 
 def train(options: argparse.Namespace) -> int:
@@ -61,6 +70,29 @@ def write_readme(_: argparse.Namespace) -> int:
     return 0
 
 
+def decompose(options: argparse.Namespace) -> int:
+    folder = options.output or Path(f"{options.recording.stem}-slots")
+    decomposing.check_folder(folder)
+    waveform = audio.load_audio(options.recording, decomposing.LONGEST_S)
+    model = _shipped_model(_preset(options).size)
+    model = model.resized(options.slots or model.config.slots, options.iterations)
+    slots = decomposing.decompose(model, waveform)
+    decomposing.write(slots, folder)
+    for number, (name, level_db) in enumerate(zip(slots.names, slots.levels_db, strict=True), start=1):
+        print(f"slot {number}: {name}, {level_db:.1f} dB of the recording, {folder / f'slot-{number}.wav'}")
+    print(f"All slots in one picture: {folder / 'decomposition.png'}")
+    return 0
+
+
+def _shipped_model(size: str) -> MusicSlots:
+    """The trained model of a size, or the small one, which always ships; nothing is trained here."""
+    name, small = (experiments.shown(s).run_name(s) for s in (size, "small"))
+    if not runs.checkpoint(name).exists():
+        print(f"No trained model {name} here: using {small}.")
+        name = small
+    return runs.load(name)
+
+
 def _preset(options: argparse.Namespace) -> presets.Preset:
     return presets.preset(options.preset) if options.preset else presets.current_preset()
 
@@ -92,6 +124,14 @@ def parser() -> argparse.ArgumentParser:
     all_.add_argument("--seeds", nargs="+", type=int, default=[0], help="the paper's are 0 12 22 32 42")
     all_.add_argument("--preset", **preset)
     all_.add_argument("--budget", **budget)
+
+    apart = command(decompose, "decompose", "Take a recording of a chord apart: a WAV and a picture for every slot.",
+                    "python -m musiclib decompose chord.wav --output chord-slots")  # fmt: skip
+    apart.add_argument("recording", type=Path, help="WAV, FLAC, OGG or MP3, at most 30 s")
+    apart.add_argument("--output", type=Path, metavar="FOLDER", help="unset: the recording's name with -slots, here")
+    apart.add_argument("--slots", type=few, metavar="N", help="unset: as many as the model was trained with")
+    apart.add_argument("--iterations", type=few, metavar="N", help="of slot attention; unset: as trained")
+    apart.add_argument("--preset", **preset)
 
     again = command(rebuild, "rebuild", "Make shipped data anew.", "python -m musiclib rebuild bank")
     again.add_argument("what", choices=["bank", "chorales"])

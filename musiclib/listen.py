@@ -22,16 +22,19 @@ from musiclib.synth import SAMPLE_RATE_HZ
 class Players:
     """Sounds side by side, at their true relative loudness. Made by `player` and `players`.
 
+    Args:
+        sounds: label → (samples,) at 16 kHz. gain: of all of them; unless given, the loudest peaks at 0.9.
+
     Raises:
         ValueError: there is no sound, or one without samples.
     """
 
-    def __init__(self, sounds: Mapping[str, Tensor]):
+    def __init__(self, sounds: Mapping[str, Tensor], gain: float | None = None):
         self.sounds = {label: sound.detach().cpu().float().flatten() for label, sound in sounds.items()}
         if not self.sounds or not all(map(len, self.sounds.values())):
             raise ValueError("Nothing to play: a player needs at least one waveform with at least one sample.")
         loudest = max(float(sound.abs().max()) for sound in self.sounds.values())
-        self.gain = 0.9 / loudest if loudest > 0 else 1.0
+        self.gain = gain if gain is not None else 0.9 / loudest if loudest > 0 else 1.0
 
     def __repr__(self) -> str:
         return "Players: " + ", ".join(f"{k} ({len(v) / SAMPLE_RATE_HZ:.1f} s)" for k, v in self.sounds.items())
@@ -41,16 +44,26 @@ class Players:
         return f'<div style="display:flex;flex-wrap:wrap;gap:12px">{figures}</div>'
 
     def _figure(self, label: str, sound: Tensor) -> str:
-        label = escape(label)
         seconds = len(sound) / SAMPLE_RATE_HZ
         return (
-            '<figure style="margin:0;width:240px">'
-            f'<img alt="Spectrogram of {label}, {seconds:.1f} seconds" style="width:240px" '
-            f'src="data:image/png;base64,{_base64(_picture(sound))}">'
-            f'<audio controls preload="metadata" style="width:240px;height:32px" aria-label="{label}" '
-            f'src="data:audio/mpeg;base64,{_base64(_mp3(sound * self.gain))}"></audio>'
-            f'<figcaption style="font-size:13px;text-align:center">{label}</figcaption></figure>'
+            f'<figure style="margin:0;width:240px">'
+            f"{picture_tag(_picture(sound), f'Spectrogram of {label}, {seconds:.1f} seconds', 'width:240px')}"
+            f"{audio_tag(sound * self.gain, label, 'width:240px')}"
+            f'<figcaption style="font-size:13px;text-align:center">{escape(label)}</figcaption></figure>'
         )
+
+
+def audio_tag(sound: Tensor, label: str, style: str) -> str:
+    """HTML: the player of one waveform, with the sound inside as MP3; `label` is what a screen reader says."""
+    return (
+        f'<audio controls preload="metadata" style="{style};height:32px" aria-label="{escape(label)}" '
+        f'src="data:audio/mpeg;base64,{_base64(_mp3(sound))}"></audio>'
+    )
+
+
+def picture_tag(png: bytes, alt: str, style: str) -> str:
+    """HTML: a picture, inside as PNG."""
+    return f'<img alt="{escape(alt)}" style="{style}" src="data:image/png;base64,{_base64(png)}">'
 
 
 def player(sound: Tensor, label: str = "sound") -> Players:

@@ -1,28 +1,29 @@
 """The benchmark compares like with like, and runs."""
 
-import importlib.util
+import importlib
 import re
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from musiclib.musicslots.metrics import note_iou, note_mse
 from musiclib.musicslots.model import MusicSlots, MusicSlotsConfig
 from musiclib.pianoroll import Note
 from musiclib.synth import VIOLIN
 
-SCRIPT = Path(__file__).parent / "benchmarks" / "bench.py"
+FOLDER = Path(__file__).parent / "benchmarks"
 
 
-@pytest.fixture(scope="module")
-def bench():
-    spec = importlib.util.spec_from_file_location("bench", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def bench(monkeypatch):
+    """The benchmarks' modules, which are scripts beside each other and no package."""
+    monkeypatch.syspath_prepend(FOLDER)
+    return SimpleNamespace(**{name: importlib.import_module(name) for name in ("timing", "sounds", "slots")})
 
 
 @pytest.mark.parametrize("mask", ["none", "sigmoid"])
@@ -33,7 +34,7 @@ def test_the_plain_model_is_the_same_model(bench, mask, stride):
     model = MusicSlots(replace(config, mask=mask, stride=stride)).eval()
     x, noise = torch.rand(2, 1, 32, 16) * 100 - 80, torch.randn(2, 4, 8)
     with torch.no_grad():
-        ours, plain = model(x, noise), bench.as_plain(model)(x, noise)
+        ours, plain = model(x, noise), bench.slots.as_plain(model)(x, noise)
     torch.testing.assert_close(plain.slots, ours.slots, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(plain.reconstruction_db, ours.reconstruction_db, rtol=1e-3, atol=1e-3)
 
@@ -42,7 +43,7 @@ def test_the_midi_file_is_the_note(bench, tmp_path):
     """Read by music21: one violin note, the pitch, the velocity and the length asked for."""
     from music21 import converter
 
-    (tmp_path / "note.mid").write_bytes(bench.one_note_midi(VIOLIN, 61, 2.0))
+    (tmp_path / "note.mid").write_bytes(bench.sounds.one_note_midi(VIOLIN, 61, 2.0))
     score = converter.parse(tmp_path / "note.mid")
     (note,) = score.flatten().notes
     assert Note(0.0, float(note.quarterLength) * 0.5, note.pitch.midi, note.volume.velocity) == Note(0.0, 2.0, 61, 90)
@@ -52,14 +53,21 @@ def test_the_midi_file_is_the_note(bench, tmp_path):
 def test_flop_by_hand(bench):
     """A 5×5 convolution 3 → 4 on an 8×6 grid: 2·3·4·25·8·6 forward, as much for its weights' gradient."""
     conv, x = torch.nn.Conv2d(3, 4, 5, padding=2), torch.randn(1, 3, 8, 6)
-    assert bench.counted_flop(lambda: conv(x)) == 2 * 3 * 4 * 25 * 48
-    assert bench.counted_flop(lambda: conv(x).sum().backward()) == 2 * 2 * 3 * 4 * 25 * 48
+    assert bench.timing.counted_flop(lambda: conv(x)) == 2 * 3 * 4 * 25 * 48
+    assert bench.timing.counted_flop(lambda: conv(x).sum().backward()) == 2 * 2 * 3 * 4 * 25 * 48
+
+
+def test_plain_scores_are_the_same_scores(bench):
+    notes, slots = torch.rand(3, 6, 5) * 100 - 70, torch.rand(4, 6, 5) * 100 - 70
+    expected = note_mse(notes, slots).score, note_iou(notes, slots).score
+    assert bench.slots.score_plainly(notes, slots) == pytest.approx(expected)
 
 
 @pytest.mark.slow
 def test_a_quick_run():
-    done = subprocess.run([sys.executable, SCRIPT, "--quick"], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, FOLDER / "bench.py", "--quick"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Hardware:" in done.stdout
     assert re.search(r"\| training step, paper's model \| .* × \| 2 × \|", done.stdout)
+    assert "evaluated chords" in done.stdout
     assert re.search(r"\| ours, (bf16|fp32) \|", done.stdout)

@@ -5,7 +5,7 @@ import torch
 
 from musiclib.musicslots.chords import examples
 from musiclib.musicslots.data import SILENCE_S, ChordSpectrograms, chord_waveform
-from musiclib.spectrogram import mel_spectrogram, power_to_db
+from musiclib.spectrogram import FFT_SAMPLES, HOP_SAMPLES, constant_q, mel_spectrogram, power_to_db
 from musiclib.synth import FLUTE, PIANO, SAMPLE_RATE_HZ, VIOLIN
 
 MIXED = [
@@ -98,3 +98,26 @@ def test_nearest_note_of_a_notes_own_spectrogram(data):
     """Every note is nearest to itself, also when its spectrogram is off by a little."""
     for example, notes in zip(MIXED, data.targets(torch.arange(4)), strict=True):
         assert [data.nearest_note(note + 0.5) for note in notes] == list(example)
+
+
+def test_padded_targets_are_the_targets(data):
+    index = torch.tensor([0, 3, 1])
+    notes, present = data.padded_targets(index)
+    for chord, there, expected in zip(notes, present, data.targets(index), strict=True):
+        torch.testing.assert_close(chord[there], expected)
+        assert (chord[~there] == -100).all()
+
+
+def test_the_constant_q_front_end(bank):
+    """Linear too: the transform of the summed waveforms. And an octave higher is the same pattern, 18 bins up."""
+    example = ((PIANO, 48), (VIOLIN, 55), (FLUTE, 64))
+    data = ChordSpectrograms([example], bank, frames=16, front_end="cqt")
+    total_s = (16 * HOP_SAMPLES + FFT_SAMPLES) / 16_000
+    wave = bank.chord([bank.row(*note) for note in example], 1.0, SILENCE_S, total_s)
+    expected = power_to_db(constant_q(wave[None])[..., :16].abs().square())
+    torch.testing.assert_close(data.batch(torch.tensor([0]))[:, 0], expected, rtol=0, atol=0.05)
+    assert data.front_end.mask_threshold_db == -45
+
+    time_s = torch.arange(16_000) / 16_000
+    low, high = (constant_q(torch.sin(2 * torch.pi * hz * time_s)[None])[0].abs().mean(1) for hz in (220.0, 440.0))
+    assert int(high.argmax()) - int(low.argmax()) == 18

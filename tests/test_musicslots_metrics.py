@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musiclib.musicslots.metrics import match, note_iou, note_mse, pairwise_iou, pairwise_mse
+from musiclib.musicslots.metrics import match, matches, note_iou, note_mse, pairwise_iou, pairwise_mse
 
 # 1×4 spectrograms in dB; a mask is where they reach -30.
 NOTES = torch.tensor([[[0.0, 0.0, -80.0, -80.0]], [[-80.0, 0.0, 0.0, 0.0]]])
@@ -89,3 +89,20 @@ def test_bounds_and_invariance_to_slot_order(seed, notes, spare):
         assert score(truth.flip(0), slots).score == pytest.approx(value, rel=1e-5)
         more = score(truth, torch.cat([slots, random_notes(seed + 2, 1)])).score
         assert more <= value + 1e-4 if lower_is_better else more >= value - 1e-4
+
+
+def test_a_batch_scores_as_its_chords_do_alone():
+    """Chords of 2, 4 and 1 notes, padded to four; what the padding holds does not matter."""
+    counts, slots = [2, 4, 1], torch.stack([random_notes(seed, 5) for seed in (1, 2, 3)])
+    notes = torch.stack([random_notes(seed, 4) for seed in (4, 5, 6)])
+    for pairwise, alone, maximize in ((pairwise_mse, note_mse, False), (pairwise_iou, note_iou, True)):
+        found = matches(pairwise(notes, slots), counts, maximize)
+        for own, chord, count, slot in zip(found, notes, counts, slots, strict=True):
+            expected = alone(chord[:count], slot)
+            assert own.slot_of_note == expected.slot_of_note
+            assert own.score == pytest.approx(expected.score, rel=1e-6)
+
+
+def test_more_notes_than_slots():
+    with pytest.raises(ValueError, match="3 notes cannot each have one of 2 slots"):
+        note_mse(random_notes(0, 3), random_notes(1, 2))

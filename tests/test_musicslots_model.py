@@ -223,6 +223,51 @@ def test_a_config_read_from_json_equals_the_one_written():
     assert MusicSlotsConfig(stride=[1, 2], dilation=[1, 2, 4, 8]) == MusicSlotsConfig(dilation=(1, 2, 4, 8))
 
 
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("implicit", [True, False])
+def test_the_gradient_of_the_slots_first_values(shared, implicit):
+    """Implicit differentiation gives them none; `train_init` does, and changes no number."""
+    gradients, outputs = {}, {}
+    noise, x = noise_like(TINY), chords_like(TINY)
+    for train_init in (False, True):
+        torch.manual_seed(0)
+        model = MusicSlots(replace(TINY, implicit=implicit, shared_init=shared, train_init=train_init))
+        out = model(x, noise)
+        reconstruction_loss(x, out).backward()
+        gradients[train_init], outputs[train_init] = model.slot_attention.mu.grad, out.reconstruction_db
+    assert (gradients[False] is None) == implicit
+    assert gradients[True].abs().max() > 0
+    torch.testing.assert_close(outputs[True], outputs[False])
+
+
+def test_shared_first_values_are_one_for_all_slots():
+    model = MusicSlots(replace(TINY, shared_init=True))
+    assert model.slot_attention.mu.shape == (1, 8)
+    same = model(chords_like(TINY), torch.zeros(2, 4, 8)).slots
+    torch.testing.assert_close(same, same[:, :1].expand_as(same))  # without noise nothing tells the slots apart
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_resized(shared):
+    """As many slots as before are the same slots; further ones start where the first ones did."""
+    model = MusicSlots(replace(TINY, shared_init=shared)).eval()
+    x, noise = chords_like(TINY), noise_like(TINY)
+    same = model.resized(4)
+    torch.testing.assert_close(same(x, noise).reconstruction_db, model(x, noise).reconstruction_db)
+    assert not same.training
+    more = model.resized(6, iterations=5)
+    twice = torch.cat([noise, noise[:, :2]], dim=1)
+    slots = more(x, twice).slots
+    assert slots.shape == (2, 6, 8) and more.config.iterations == 5
+    torch.testing.assert_close(slots[:, 4:], slots[:, :2])
+
+
+def test_resizing_leaves_the_random_state_alone():
+    model, state = MusicSlots(TINY), torch.random.get_rng_state()
+    model.resized(6)
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
 @pytest.mark.parametrize("attention", ["paper", "reference"])
 def test_overfits_one_batch(bank, attention):
     """Eight real chords, 200 steps: from over 500 dB² to under 100, and to under what the chords' mean would score."""

@@ -71,18 +71,18 @@ class ChordSpectrograms:
 
     def batch(self, index: Tensor) -> Tensor:
         """Chords `index` (B,) as dB mel spectrograms (B, 1, F, T)."""
-        summed = F.embedding_bag(self.rows[index.to(self.device)], self._table, mode="sum")
+        summed = F.embedding_bag(self.rows[index.to(self.device, non_blocking=True)], self._table, mode="sum")
         spectra = torch.view_as_complex(summed.view(len(index), self._bins, self.frames, 2))
         return power_to_db(self.front_end.power(spectra))[:, None]
 
     def targets(self, index: Tensor) -> list[Tensor]:
         """The notes of chords `index` on their own: dB mel spectrograms, one (notes, F, T) per chord."""
-        rows = self.rows[index.to(self.device)]
+        rows = self.rows[index.to(self.device, non_blocking=True)]
         return [self.note_db[row[row != self.silent]] for row in rows]
 
     def padded_targets(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """The same in one tensor, (B, n, F, T), and which notes are there, (B, n); the others are silent."""
-        rows = self.rows[index.to(self.device)]
+        rows = self.rows[index.to(self.device, non_blocking=True)]
         padded = torch.cat([self.note_db, torch.full_like(self.note_db[:1], -100.0)])
         return padded[rows], rows != self.silent
 

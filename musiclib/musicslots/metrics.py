@@ -41,7 +41,13 @@ def match(pairs: Tensor, maximize: bool) -> Match:
 
 
 def matches(pairs: Tensor, counts: list[int], maximize: bool) -> list[Match]:
-    """The same for a batch (B, n, K) in which chord b has `counts[b]` notes; one copy to the CPU for all."""
+    """The same for a batch (B, n, K) in which chord b has `counts[b]` notes; one copy to the CPU for all.
+
+    Raises:
+        ValueError: a chord has more notes than there are slots.
+    """
+    if max(counts) > pairs.shape[-1]:
+        raise ValueError(f"{max(counts)} notes cannot each have one of {pairs.shape[-1]} slots: give the model more.")
     found = []
     for own, count in zip(pairs.cpu().numpy(), counts, strict=True):
         notes, slots = linear_sum_assignment(own[:count], maximize=maximize)

@@ -280,7 +280,9 @@ class MusicSlots(nn.Module):
 
     def resized(self, slots: int, iterations: int | None = None) -> "MusicSlots":
         """The same weights with another number of slots or iterations: slot k starts where slot k mod K started."""
-        model = MusicSlots(replace(self.config, slots=slots, iterations=iterations or self.config.iterations))
+        iterations = self.config.iterations if iterations is None else iterations
+        with torch.random.fork_rng(devices=[]):  # the fresh weights are thrown away, so must their randomness be
+            model = MusicSlots(replace(self.config, slots=slots, iterations=iterations))
         weights = self.state_dict()
         if not self.config.shared_init:
             for name in ("slot_attention.mu", "slot_attention.log_sigma"):

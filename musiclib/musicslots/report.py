@@ -209,6 +209,35 @@ def claims_table(size: str) -> str:
     return ledger.table(rows, ["the paper's claim", "dataset", "paper", f"ours, {size}", "verdict"])
 
 
+# ------------------------------------------------------------------------------------------------------------ errata
+
+# What the published code does, and the other way: the two runs that differ in this one thing, and their score.
+ERRATA = {
+    "attention: softmax over tokens, weights summed over slots; algorithm 1 has it the other way round": (
+        "jazznet-single-reference", "jazznet-single-attention-paper", "miou",
+    ),
+    "no gradient reaches the slots' first values; let it pass straight through": (
+        "jazznet-single-reference", "jazznet-single-train-init", "miou",
+    ),
+    "the command's default time stride 1; the paper's 2": (
+        "jazznet-multi-ablation-default", "jazznet-multi-ablation-stride", "miou",
+    ),
+    "β times D/(F·T), in which the paper's table is; β itself, as the paper writes": (
+        "jazznet-multi-vae-probe", "jazznet-multi-vae-unconverted-probe", "accuracy",
+    ),
+}  # fmt: skip
+
+
+def errata_table(size: str) -> str:
+    """Each trap of the published code that a run can measure, in Markdown: test score as published, and mended."""
+    rows = []
+    for trap, (*names, score) in ERRATA.items():
+        found = [runs_of(EXPERIMENTS[name], size) for name in names]
+        cells = [f"{figure(entries, 'test', score).value:.3f}" if entries else "not run" for entries in found]
+        rows.append([trap, score, *cells])
+    return ledger.table(rows, ["as published; the other way", "test score", "as published", "the other way"])
+
+
 # --------------------------------------------------------------------------------------------------------- picture
 
 

@@ -1,0 +1,116 @@
+"""Recordings from files: any format, rate and number of channels in, mono at 16 kHz out; and back to WAV."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+import torchaudio
+from torch import Tensor
+
+from musiclib.paths import atomic
+from musiclib.synth import SAMPLE_RATE_HZ
+
+SILENCE_PEAK = 1e-4  # -80 dBFS
+RATES_HZ = (4_000, 384_000)
+BLOCK_SAMPLES = 1 << 16
+
+
+class AudioError(ValueError):
+    """A recording cannot be used: the message names it, and says why and what helps."""
+
+
+def load_audio(path: Path | str, longest_s: float | None = None) -> Tensor:
+    """A recording as mono at 16 kHz, (samples,); channels are averaged.
+
+    A truncated file gives the part that is there: a header's length is never believed, since a damaged one promises
+    gigabytes and a recorder that was cut off promises nothing.
+
+    Args:
+        path: WAV, FLAC, OGG, MP3 or whatever else libsndfile reads.
+        longest_s: a longer recording is an error, found without reading all of it.
+
+    Raises:
+        AudioError: there is no such file, it is not readable, not audio, damaged, empty, silent or too long.
+    """
+    path = Path(path)
+    _check_file(path)
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate_hz = file.samplerate
+            mono, loudest = _mono(path, file, longest_s)
+    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a name such as x.raw, which tells no format
+        raise AudioError(
+            f"{path} is not audio that can be read, or it is damaged: save it as WAV, FLAC, OGG or MP3."
+        ) from error
+    _check_samples(path, mono, loudest)
+    return resample(torch.from_numpy(mono), rate_hz)
+
+
+def _check_file(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise AudioError(f"{path} is a folder: name one recording in it.")
+        if path.exists() and not path.is_file():
+            raise AudioError(f"{path} is a device or a pipe: save the recording to a file.")
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except FileNotFoundError as error:
+        raise AudioError(f"There is no file {path}: check its name and folder.") from error
+    except OSError as error:
+        raise AudioError(f"{path} cannot be opened ({error.strerror}): check its name and permissions.") from error
+    if empty:
+        raise AudioError(f"{path} is empty: record or download it again.")
+
+
+def _mono(path: Path, file: soundfile.SoundFile, longest_s: float | None) -> tuple[np.ndarray, float]:
+    """The mean of the channels, (samples,) at the file's rate, and the loudest sample of any channel."""
+    low_hz, high_hz = RATES_HZ
+    if not low_hz <= file.samplerate <= high_hz:
+        raise AudioError(
+            f"{path} has a sample rate of {file.samplerate} Hz, outside {low_hz} to {high_hz} Hz: save it at 44100 Hz."
+        )
+    blocks, samples, loudest = [np.zeros(0, dtype=np.float32)], 0, 0.0
+    while len(block := file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)):
+        loudest = max(loudest, float(np.abs(block).max()))
+        blocks.append(block.mean(axis=1))
+        samples += len(block)
+        if longest_s is not None and samples > longest_s * file.samplerate:
+            raise AudioError(f"{path} is longer than {longest_s:g} s: cut it.")
+    return np.concatenate(blocks), loudest
+
+
+def _check_samples(path: Path, mono: np.ndarray, loudest: float) -> None:
+    if not len(mono):
+        raise AudioError(f"{path} holds no samples: record or download it again.")
+    if not np.isfinite(mono).all():
+        raise AudioError(f"{path} holds samples that are no numbers (NaN or infinity): export it again.")
+    if np.abs(mono).max() >= SILENCE_PEAK:
+        return
+    if loudest >= SILENCE_PEAK:
+        raise AudioError(
+            f"{path} is silent as mono, since its channels are in opposite phase and cancel: "
+            "keep one channel, or invert one."
+        )
+    raise AudioError(f"{path} is silent, it stays under -80 dB of full scale: check the recording level.")
+
+
+def resample(waveform: Tensor, rate_hz: int) -> Tensor:
+    """(..., samples) at `rate_hz` to 16 kHz.
+
+    The filter has as many taps as the two rates have no factor in common: 44.1 kHz is 441 : 160, but 44 099 Hz would
+    take gigabytes. So the ratio is rounded to one of small numbers, exact for usual rates, and else to millionths.
+    """
+    ratio = Fraction(SAMPLE_RATE_HZ, rate_hz).limit_denominator(1000)
+    return torchaudio.functional.resample(waveform, ratio.denominator, ratio.numerator)
+
+
+def write_wav(path: Path, waveform: Tensor) -> None:
+    """A waveform (samples,) at 16 kHz as WAV, whole or not at all.
+
+    The samples are 32 bit floats: a part of a mixture may pass full scale where the mixture does not, and integers
+    would clip it.
+    """
+    with atomic(path) as temporary:
+        soundfile.write(temporary, waveform.detach().cpu().numpy(), SAMPLE_RATE_HZ, subtype="FLOAT", format="WAV")
