@@ -166,6 +166,9 @@ class SlotAttention(nn.Module):
         else:
             nn.init.xavier_uniform_(self.mu)
             nn.init.xavier_uniform_(self.log_sigma)
+        if config.implicit and not config.train_init:  # no gradient comes; several GPUs would wait for it for ever
+            self.mu.requires_grad_(False)
+            self.log_sigma.requires_grad_(False)
         self.norm_tokens, self.norm_slots, self.norm_mlp = (nn.LayerNorm(width) for _ in range(3))
         self.q, self.k, self.v = (nn.Linear(width, width, bias=False) for _ in range(3))
         self.gru = nn.GRUCell(width, width)
