@@ -13,7 +13,8 @@ Notebook: 02 MusicSlots.
 import itertools
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -103,12 +104,14 @@ def decompose(model: MusicSlots, waveform: Tensor) -> Slots:
         AudioError: it is shorter than 0.064 s, one FFT window, or longer than 30 s.
     """
     _check_length(len(waveform))
-    mel = mel_power(stft(waveform))
+    loudest = mel_power(stft(waveform)).max().clamp(min=POWER_FLOOR)
+    usual = waveform * 10 ** (LEVEL_DB / 20) / loudest.sqrt()  # nothing of a quiet recording is under the power floor
+    mel = mel_power(stft(usual))
     begins = onsets(mel, model.config.frames - LEAD)
     spans = list(itertools.pairwise([*begins, mel.shape[-1]]))
     heard, powers, held = [], [], None
     for begin, end in spans:
-        slot_db, gain_db = _window(model, waveform, begin)
+        slot_db, gain_db = _window(model, usual, begin)
         if held is not None:
             slot_db = slot_db[_linked(held, db_to_power(slot_db - gain_db))]
         power = db_to_power(slot_db - gain_db)[..., LEAD:]
@@ -209,17 +212,26 @@ def _name(notes: Sequence[Note], most: int = 2) -> str:
 # ---------------------------------------------------------------------------------------------------------- files
 
 
+@contextmanager
+def _one_sentence(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(f"Cannot write {folder} ({error.strerror}): choose another folder with --output.") from error
+
+
 def check_folder(folder: Path) -> None:
     """Whether `write` may use a folder.
 
     Raises:
-        ValueError: it is a file, or holds anything else than what `write` wrote.
+        ValueError: it is a file, holds anything else than what `write` wrote, or may not be looked into.
     """
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is a file: choose another folder with --output.")
-    names = [path.name for path in folder.iterdir()]
+    with _one_sentence(folder):
+        if not folder.exists():
+            return
+        if not folder.is_dir():
+            raise ValueError(f"{folder} is a file: choose another folder with --output.")
+        names = [path.name for path in folder.iterdir()]
     ours = all(re.fullmatch(r"slot-\d+\.(wav|png)|decomposition\.png", name) for name in names)
     if names and not (ours and "decomposition.png" in names):
         raise ValueError(f"{folder} holds other files, which stay untouched: choose another folder with --output.")
@@ -236,7 +248,7 @@ def write(slots: Slots, folder: Path) -> list[Path]:
     """
     folder = Path(folder).resolve()
     check_folder(folder)
-    try:
+    with _one_sentence(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
             made = Path(temporary) / "new"
@@ -245,8 +257,6 @@ def write(slots: Slots, folder: Path) -> list[Path]:
             if folder.exists():
                 folder.rename(Path(temporary) / "old")
             made.rename(folder)
-    except OSError as error:
-        raise ValueError(f"Cannot write {folder} ({error.strerror}): choose another folder with --output.") from error
     return [folder / f"slot-{number}.wav" for number in range(1, len(slots.waveforms) + 1)]
 
 
