@@ -18,7 +18,7 @@ def write(name, seed=0, size="paper", **scores):
     test = {"chords": 400, "note_mse": 20.0, "note_mse_standard_error": 1.0, "miou_standard_error": 0.01} | scores
     ledger.record(
         EXPERIMENTS[name].run_name(size, seed), system="musicslots", preset=size, seed=seed, wall_s=120.0,
-        commit="made up", config={"experiment": {"name": name}}, metrics={"valid": test | valid, "test": test},
+        commit="made up", config={"experiment": {"name": name}, "training": {"steps": 10, "batch": 32}}, metrics={"valid": test | valid, "test": test},
     )  # fmt: skip
 
 
@@ -32,7 +32,7 @@ def test_a_row_of_one_seed_has_an_interval_over_chords(empty):
     row = next(
         line for line in report.results_table("note discovery", "paper").splitlines() if "jazznet-multi-none" in line
     )
-    assert "| 19.95 / 0.9 | 20.00 ± 1.96 / 0.900 ± 0.020 | 0 | 2 min" in row
+    assert "| 19.95 / 0.9 | 20.00 ± 1.96 / 0.900 ± 0.020 | 0 | 10 × 32, 2 min" in row
 
 
 def test_a_row_of_several_seeds_has_an_interval_over_seeds(empty):

@@ -75,7 +75,7 @@ def results_table(table: str, size: str) -> str:
         entries = runs_of(experiment, size)
         paper = " / ".join(f"{value:g}" for value in experiment.paper) if experiment.paper else "–"
         rows.append([experiment.name, paper, _ours(entries, columns), _seeds(entries), _cost(entries)])
-    return ledger.table(rows, [f"{table}, {size}", f"paper ({header})", "ours ± 95 %", "seeds", "training"])
+    return ledger.table(rows, [f"{table}, {size}", f"paper ({header})", "ours ± 95 %", "seeds", "steps × batch, time"])
 
 
 def _ours(entries: list[dict], columns: tuple[Column, Column]) -> str:
@@ -97,7 +97,10 @@ def _cost(entries: list[dict]) -> str:
     if not entries:
         return ""
     minutes = statistics.fmean(entry["wall_s"] for entry in entries) / 60
-    return f"{minutes:.0f} min, {entries[0]['hardware']}" if minutes else "none"
+    schedule = entries[0]["config"]["training"]
+    return (
+        f"{schedule['steps']} × {schedule['batch']}, {minutes:.0f} min, {entries[0]['hardware']}" if minutes else "none"
+    )
 
 
 def tables(size: str) -> str:
