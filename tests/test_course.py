@@ -1,8 +1,13 @@
 """The course runner, on a folder of tiny notebooks."""
 
+import base64
+import io
+
 import nbformat
+import numpy as np
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from musiclib import course
 
@@ -33,6 +38,23 @@ def test_banner(capsys, monkeypatch):
     assert preset.name == "quick"
     assert "Deep Music by Ear" in out
     assert f"preset quick: {preset.meaning}" in out
+
+
+def test_pictures_are_stored_smaller_and_look_the_same():
+    """A noisy colour picture: a palette of 256 is smaller, and no pixel is far off."""
+    rng = np.random.default_rng(0)
+    pixels = np.clip(np.linspace(0, 255, 200)[:, None, None] + rng.normal(0, 3, (200, 200, 3)), 0, 255).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    data = {"image/png": base64.b64encode(file.getvalue()).decode()}
+    page = new_notebook(cells=[new_code_cell("", outputs=[new_output("display_data", data)]), new_markdown_cell("")])
+    course.shrink_pictures(page)
+    stored = base64.b64decode(page.cells[0].outputs[0].data["image/png"])
+    assert len(stored) < 0.6 * len(file.getvalue())
+    difference = np.asarray(Image.open(io.BytesIO(stored)).convert("RGB")).astype(int) - pixels
+    assert np.abs(difference).mean() < 4
+    course.shrink_pictures(page)  # and once more changes nothing for the worse
+    assert len(base64.b64decode(page.cells[0].outputs[0].data["image/png"])) <= len(stored)
 
 
 @pytest.mark.slow

@@ -9,20 +9,9 @@ import pytest
 import torch
 
 from musiclib.musicslots import metrics, runs
+from musiclib.musicslots.apart import EXAMPLE, in_words, remix_player, slot_card, taken_apart, verdict
 from musiclib.musicslots.data import ChordSpectrograms
-from musiclib.musicslots.playground import (
-    EXAMPLE,
-    MOST_ITERATIONS,
-    MOST_SLOTS,
-    NOBODY,
-    NOTHING_CHOSEN,
-    Playground,
-    in_words,
-    remix_player,
-    slot_card,
-    taken_apart,
-    verdict,
-)
+from musiclib.musicslots.playground import MOST_ITERATIONS, MOST_SLOTS, NOBODY, NOTHING_CHOSEN, Playground
 from musiclib.synth import FLUTE, PIANO, VIOLIN
 
 UNISON = ((PIANO, 60), (VIOLIN, 60), (FLUTE, 60))
