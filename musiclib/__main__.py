@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from musiclib import audio, badges, corpora, course, ledger, presets, synth
+from musiclib.musicslots import claims, experiments, report, runs
 from musiclib.musicslots import decompose as decomposing
-from musiclib.musicslots import experiments, report, runs
 from musiclib.musicslots.model import MusicSlots
 from musiclib.paths import DATA, ROOT, atomic
 
@@ -45,7 +45,7 @@ def reproduce(options: argparse.Namespace) -> int:
                 break
             print(f"{experiment.run_name(size, seed)} …", flush=True)
             runs.train(experiment, size, seed=seed, budget_s=left)
-    print(report.tables(size), report.claims_table(size), sep="\n\n")
+    print(report.tables(size), claims.claims_table(size), sep="\n\n")
     return 0
 
 
@@ -64,7 +64,7 @@ def write_badges(options: argparse.Namespace) -> int:
 
 
 def write_readme(_: argparse.Namespace) -> int:
-    ledger.write_between(ROOT / "README.md", "results", report.readme())
+    ledger.write_between(ROOT / "README.md", "results", claims.readme())
     with atomic(DATA / "decomposition.png") as temporary:
         report.picture().savefig(temporary, dpi=90)
     return 0
