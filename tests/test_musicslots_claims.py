@@ -8,6 +8,7 @@ from musiclib.musicslots.claims import (
     CONFIRMED,
     NOT_CONFIRMED,
     NOT_RUN,
+    TOO_EARLY,
     UNDECIDED,
     claims,
     difference,
@@ -53,6 +54,14 @@ def test_the_claim_about_masks(empty, none, sigmoid, softmax, expected):
         write(f"jsb-multi-{mask}", miou=miou)
     assert verdict("none ≈ sigmoid", "JSB-multi").outcome == expected
     assert verdict("none ≈ sigmoid", "JazzNet-multi").outcome == NOT_RUN
+
+
+@pytest.mark.parametrize(("floor", "expected"), [(0.5, CONFIRMED), (0.8, TOO_EARLY)])
+def test_rows_that_separate_nothing_decide_nothing(empty, floor, expected):
+    write("jsb-multi-not-separated", miou=floor)
+    write("jsb-multi-ablation-default", miou=0.6)
+    write("jsb-multi-ablation-stride", miou=0.76)
+    assert verdict("time stride", "JSB-multi").outcome == expected
 
 
 @pytest.mark.parametrize(("slots", "baseline", "expected"), [

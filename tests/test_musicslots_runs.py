@@ -108,6 +108,20 @@ def test_more_slots_need_no_training(tiny, monkeypatch):
     assert (entry["config"]["model"]["slots"], entry["wall_s"]) == (7, 0)
 
 
+def test_the_floor_is_the_whole_chord_in_every_slot(tiny):
+    """A chord of one note is found perfectly, one of two notes by the share of the chord's mask that each has."""
+    experiment = find("jazznet-single-not-separated")
+    assert runs.train(experiment, "small")
+    scores = ledger.entry("musicslots-jazznet-single-not-separated-small")["metrics"]
+    data = runs.datasets("JazzNet-single", 16).valid
+    index = torch.arange(len(data))
+    notes, present = data.padded_targets(index)
+    heard, chord = notes >= -30, data.batch(index) >= -30
+    iou = (heard & chord).sum((2, 3)) / (heard | chord).sum((2, 3))
+    expected = torch.stack([own[there].mean() for own, there in zip(iou, present, strict=True)]).mean()
+    assert scores["valid"]["miou"] == pytest.approx(expected.item(), abs=1e-3)
+
+
 def test_a_curriculum_starts_from_trained_weights(tiny, monkeypatch):
     first = briefly("jazznet-single-none")
     runs.train(first, "small")

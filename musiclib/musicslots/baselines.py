@@ -1,4 +1,4 @@
-"""The baselines of MusicSlots: auto-encoders with one latent for a whole chord, and supervised classifiers.
+"""The baselines of MusicSlots: auto-encoders with one latent for a whole chord, supervised classifiers, and a floor.
 
     auto-encoder        z = encoder(x), x̂ = decoder(z),             loss = mean (x̂ - x)²
     VAE, β-VAE          z ~ N(µ, σ²),                               loss = mean (x̂ - x)² + β · KL(N(µ, σ²) ‖ N(0, 1))
@@ -19,7 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
-from musiclib.musicslots.model import Deconvolutions, MlpDecoder
+from musiclib.musicslots.model import Decomposition, Deconvolutions, MlpDecoder, MusicSlotsConfig
+from musiclib.spectrogram import db_to_power
 
 
 @dataclass(frozen=True)
@@ -176,3 +177,16 @@ class NoteClassifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net((x - self.config.db_offset) / self.config.db_scale).float()
+
+
+class WholeChord(nn.Module):
+    """Separates nothing: every slot holds the whole chord. What it scores in note discovery is the floor."""
+
+    def __init__(self, config: MusicSlotsConfig):
+        super().__init__()
+        self.config = config
+
+    def forward(self, x: Tensor) -> Decomposition:
+        slot_power = db_to_power(x).expand(-1, self.config.slots, -1, -1)
+        nothing = x.new_zeros(len(x), self.config.slots, 0)
+        return Decomposition(x, slot_power, torch.ones_like(slot_power), nothing, nothing)

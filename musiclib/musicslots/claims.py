@@ -2,7 +2,8 @@
 
 A claim is an ordering. It is confirmed where every difference it names is larger than its 95 % interval, not confirmed
 where one of them is larger the other way round, and undecided in between. The intervals of runs with one seed cover
-test chords only.
+test chords only. Where not even the best of the compared rows finds notes better than slots that each hold the whole
+chord, nothing has been separated yet, and it is too early to say.
 
 Notebooks: 03 note discovery, 14 reproduction.
 """
@@ -17,6 +18,7 @@ from musiclib.musicslots.experiments import CURRICULUM, EXPERIMENTS, MULTI, NOTE
 from musiclib.musicslots.report import Figures, figure, folded, runs_of
 
 CONFIRMED, UNDECIDED, NOT_CONFIRMED, NOT_RUN = "confirmed", "undecided", "**not confirmed**", "not run"
+TOO_EARLY = "too early to say"
 Rows = dict[str, str]  # label → experiment
 
 
@@ -26,7 +28,7 @@ class Verdict:
 
     Attributes:
         score: of the test split, "miou" or "accuracy" (in %). paper, ours: the figures that are compared, by label.
-        outcome: one of CONFIRMED, UNDECIDED, NOT_CONFIRMED and NOT_RUN.
+        outcome: one of CONFIRMED, UNDECIDED, NOT_CONFIRMED, TOO_EARLY and NOT_RUN.
     """
 
     claim: str
@@ -75,7 +77,15 @@ def _ordering(
     if not all(entries.values()):
         return Verdict(claim, dataset, score, paper, None, NOT_RUN)
     ours = {label: _test(found, score) for label, found in entries.items()}
-    return Verdict(claim, dataset, score, paper, ours, rule(list(ours.values())))
+    early = score == "miou" and max(f.value for f in ours.values()) <= _floor(dataset, size)
+    return Verdict(claim, dataset, score, paper, ours, TOO_EARLY if early else rule(list(ours.values())))
+
+
+def _floor(dataset: str, size: str) -> float:
+    """The mIoU of slots that each hold the whole chord."""
+    floor = EXPERIMENTS.get(f"{dataset.lower()}-not-separated")
+    entries = runs_of(floor, size) if floor else []
+    return _test(entries, "miou").value if entries else 0.0
 
 
 def _test(entries: list[dict], score: str, split: str = "test") -> Figures:

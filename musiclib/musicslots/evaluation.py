@@ -28,7 +28,7 @@ def spread(examples: int, limit: int | None) -> Tensor:
 @contextmanager
 def repeatable(model: nn.Module) -> Iterator[torch.device]:
     """Evaluation mode, no gradients, the slots' noise from a fixed seed; the caller's random state is left alone."""
-    device, was_training = next(model.parameters()).device, model.training
+    device, was_training = next(model.parameters(), torch.empty(0)).device, model.training
     model.eval()
     with torch.no_grad(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(SEED)

@@ -72,7 +72,7 @@ class Experiment:
     Attributes:
         table: where it belongs. dataset: see `chords.examples`.
         kind: "slots", "autoencoder" or "classifier", which are trained; "probe", a linear layer on the frozen model of
-            experiment `on`; or "resized", that model with other numbers of slots and no training.
+            experiment `on`; "resized", that model with other numbers of slots; or "whole", which separates nothing.
         changes: to the model of its size. small: what else is different at the small size, which has one CPU.
         front_end: "mel" or "cqt".
         sizes: at which it is worth its cost.
@@ -96,10 +96,12 @@ class Experiment:
         return self.small if size == "small" else Adjustment()
 
     def model_config(self, size: str) -> Any:
-        return replace(MODELS[self.kind][size], **(self.changes | self.adjustment(size).model))
+        return replace(
+            MODELS["slots" if self.kind == "whole" else self.kind][size], **(self.changes | self.adjustment(size).model)
+        )
 
     def training_config(self, size: str, seed: int = 0) -> TrainingConfig:
-        if self.kind == "resized":
+        if self.kind in ("resized", "whole"):
             return TrainingConfig(0, seed=seed)
         return replace(TRAINING[self.kind][size], seed=seed, **self.adjustment(size).training)
 
@@ -245,10 +247,16 @@ RESIZED = [  # more slots than trained: seven or eleven in the paper's model of 
     for more in (0, 2, 4)
 ]  # fmt: skip
 
+FLOORS = [
+    Experiment(f"{dataset.lower()}-not-separated", "note discovery", dataset, "whole")
+    for dataset in dict.fromkeys(dataset for dataset, _ in NOTE_DISCOVERY)
+]
+
 EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
         *(_note_discovery(*row, figures) for row, figures in NOTE_DISCOVERY.items()),
+        *FLOORS,
         *(_ablation(*row, *rest) for row, rest in ABLATION.items()),
         *(row for number, dataset in enumerate(MULTI) for row in _note_properties(number, dataset)),
         CURRICULUM,

@@ -20,6 +20,7 @@ from musiclib.musicslots.baselines import (
     AutoEncoderConfig,
     ClassifierConfig,
     NoteClassifier,
+    WholeChord,
     autoencoder_loss,
 )
 from musiclib.musicslots.data import ChordSpectrograms
@@ -99,6 +100,14 @@ class MoreSlots(NoteDiscovery):
         self.data = datasets(experiment.dataset, trained.config.frames)
 
 
+class Floor(NoteDiscovery):
+    """What a model scores that separates nothing."""
+
+    def __init__(self, experiment, size, seed):
+        self.model = WholeChord(experiment.model_config(size))
+        self.data = datasets(experiment.dataset, self.model.config.frames)
+
+
 class AutoEncoding(Task):
     """Reconstruct chords through one latent."""
 
@@ -156,6 +165,7 @@ class Probing(Task):
 TASKS = {
     "slots": NoteDiscovery,
     "resized": MoreSlots,
+    "whole": Floor,
     "autoencoder": AutoEncoding,
     "classifier": Classification,
     "probe": Probing,
