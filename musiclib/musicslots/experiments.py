@@ -96,9 +96,8 @@ class Experiment:
         return self.small if size == "small" else Adjustment()
 
     def model_config(self, size: str) -> Any:
-        return replace(
-            MODELS["slots" if self.kind == "whole" else self.kind][size], **(self.changes | self.adjustment(size).model)
-        )
+        sizes = MODELS["slots" if self.kind == "whole" else self.kind]
+        return replace(sizes[size], **(self.changes | self.adjustment(size).model))
 
     def training_config(self, size: str, seed: int = 0) -> TrainingConfig:
         if self.kind in ("resized", "whole"):
