@@ -3,6 +3,7 @@
 import base64
 import io
 import os
+import shutil
 import time
 from html import escape
 from pathlib import Path
@@ -73,6 +74,8 @@ def run(output: Path = BUILD, only: list[str] | None = None, write_back: bool = 
             nbformat.write(notebook, path)
         pages.append((path.stem, title(notebook), wall_s, verdict))
     (output / "index.html").write_text(_index(pages, preset))
+    if (NOTEBOOKS / "solutions").exists():  # the pages link to them
+        shutil.copytree(NOTEBOOKS / "solutions", output / "solutions", dirs_exist_ok=True)
     print(f"The course is at {output / 'index.html'}" + (f", {failures} notebooks failed" if failures else ""))
     return failures
 
