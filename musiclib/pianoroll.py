@@ -1,9 +1,13 @@
-"""The shared type of the course: a note, in seconds.
+"""The shared types of the course: a note, in seconds, and a piano roll, on a grid of steps.
 
-Notebook: 01 from score to spectrogram.
+Notebooks: 01 from score to spectrogram, 05 scores to piano rolls.
 """
 
 from dataclasses import dataclass
+
+import numpy as np
+
+PITCHES = 128
 
 
 @dataclass(frozen=True, order=True)
@@ -32,3 +36,22 @@ def notes_from_grid(grid: list[list[int]], step_s: float, program: int = 0) -> l
                 length += 1
             notes.append(Note(step * step_s, length * step_s, pitch, program=program))
     return sorted(notes)
+
+
+@dataclass(frozen=True)
+class PianoRoll:
+    """Which pitches sound, and which begin, at each step of a grid.
+
+    Two planes, because one cannot tell a long note from a repeated one.
+
+    Attributes:
+        sounding, onset: (T, 128) bool; an onset always sounds.
+        step_s: seconds per step; 0.125 is a 16th at 120 quarters per minute.
+    """
+
+    sounding: np.ndarray
+    onset: np.ndarray
+    step_s: float = 0.125
+
+    def __len__(self) -> int:
+        return len(self.sounding)
