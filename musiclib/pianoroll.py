@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from musiclib.paths import atomic
+
 PITCHES = 128
-MOST_STEPS = 1 << 18  # nine hours of 16ths: what is longer comes from a damaged file
+MOST_STEPS = 1 << 19  # eighteen hours of 16ths: what is longer comes from a damaged file
 
 
 @dataclass(frozen=True, order=True)
@@ -207,6 +209,22 @@ class PianoRoll:
         from musiclib import scores  # not above: it builds on this module
 
         scores.write_roll_midi(self, path, program, tempo, steps_per_quarter)
+
+    def musicxml(self, steps_per_quarter: int = 4) -> str:
+        """The roll as MusicXML, to print or to feed to other programs: 4/4, two staves if it is wide.
+
+        Raises:
+            ScoreError: it is empty, or lasts a time that notation has no sign for.
+        """
+        from musiclib import musicxml
+
+        return musicxml.musicxml(self, steps_per_quarter)
+
+    def write_musicxml(self, path: Path, steps_per_quarter: int = 4) -> None:
+        """`musicxml` as a file that `musiclib.scores.read_score` reads back exactly, silence at its end included."""
+        text = self.musicxml(steps_per_quarter)
+        with atomic(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 def nearest(values: np.ndarray) -> np.ndarray:

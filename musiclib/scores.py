@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from musiclib.paths import atomic
-from musiclib.pianoroll import MOST_STEPS, Note, PianoRoll, nearest, planes
+from musiclib.pianoroll import Note, PianoRoll, nearest, planes
 
 TICKS_PER_QUARTER = 480
 MOST_BYTES = 1 << 26
-MOST_QUARTERS = MOST_STEPS // 4
+MOST_QUARTERS = 1 << 14  # over two hours at 120 per minute
 SLOWEST_TEMPO_US = (1 << 24) - 1  # MIDI writes microseconds per quarter in three bytes
 SCORE_NOTE = np.dtype([("onset", "f8"), ("end", "f8"), ("pitch", "u1"), ("velocity", "u1"), ("program", "u1")])
 
@@ -64,7 +64,11 @@ def read_score(path: Path | str, steps_per_quarter: int = 4) -> PianoRoll:
     Raises:
         ScoreError: the file is missing, empty, damaged, no score, or holds no notes.
     """
-    return open_score(path).roll(steps_per_quarter)
+    score = open_score(path)
+    try:
+        return score.roll(steps_per_quarter)
+    except ValueError as error:
+        raise ScoreError(f"{path} does not fit a grid of {steps_per_quarter} steps per quarter: {error}") from error
 
 
 def read_notes(path: Path | str) -> list[Note]:
