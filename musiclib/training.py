@@ -10,7 +10,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,8 @@ class TrainingConfig:
 
     Attributes:
         steps: optimizer steps. batch: examples per step over all devices.
-        learning_rate: of Adam, reached after `warmup` steps, then cosine to zero at `decay_steps` (None: `steps`).
+        learning_rate: of Adam, reached after `warmup` steps, then cosine to zero at `decay_steps` (None: `steps`),
+            or, if there is a `decay_factor`, multiplied by it at each step towards `least_rate`.
         clip_norm: gradient norm above which gradients are scaled down, None for never.
         evaluate_every: steps between evaluations; the best weights by `select` are kept.
     """
@@ -46,11 +47,15 @@ class TrainingConfig:
     learning_rate: float = 1e-4
     warmup: int = 0
     decay_steps: int | None = None
+    decay_factor: float | None = None
+    least_rate: float = 1e-5
     clip_norm: float | None = 1.0
     seed: int = 0
     evaluate_every: int = 1000
 
     def learning_rate_at(self, step: int) -> float:
+        if self.decay_factor:
+            return (self.learning_rate - self.least_rate) * self.decay_factor**step + self.least_rate
         warm = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
         return self.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / (self.decay_steps or self.steps)))
 
@@ -80,12 +85,14 @@ def autocast(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype, enabled=dtype is not None)
 
 
-def launch(devices: int | str = 1) -> Fabric:
-    """A Fabric on the best accelerator here, with mixed precision; under `fabric run` it joins the others."""
+def launch(devices: int | str = 1, cpu_precision: str | None = None) -> Fabric:
+    """A Fabric on the best accelerator here, with mixed precision, or `cpu_precision` where there is no GPU; under
+    `fabric run` it joins the others."""
     accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     under_fabric_run = os.environ.get("LT_CLI_USED") == "1"
     placement = {} if under_fabric_run else {"accelerator": accelerator, "devices": devices}
-    fabric = Fabric(precision=precision_of(torch.device(accelerator)), **placement)
+    precision = (accelerator == "cpu" and cpu_precision) or precision_of(torch.device(accelerator))
+    fabric = Fabric(precision=precision, **placement)
     if not under_fabric_run:  # which has launched already and forbids a second time
         fabric.launch()
     return fabric
@@ -101,7 +108,7 @@ def shuffled_index(examples: int, batch: int, step: int, seed: int) -> Tensor:
 
 def fit(
     model: nn.Module,
-    loss_of: Callable[[nn.Module, Tensor], Tensor],
+    loss_of: Callable[[nn.Module, Tensor, int], Tensor],
     examples: int,
     config: TrainingConfig,
     *,
@@ -109,6 +116,7 @@ def fit(
     run: Path | None = None,
     evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
     select: str = "miou",
+    snapshots: Collection[int] = (),
     budget_s: float = math.inf,
     save_every_s: float = 120.0,
     progress: bool = True,
@@ -116,11 +124,12 @@ def fit(
     """Trains `model` in place.
 
     Args:
-        loss_of: model and example index (batch,) → scalar loss.
+        loss_of: model, example index (batch,) and step → scalar loss.
         examples: how many there are to draw from.
         run: a folder for `last.pt`, from which the same call continues, and `best.safetensors`. None keeps nothing.
         evaluate: model → scores, called every `config.evaluate_every` steps.
         select: the score by which the best weights are kept: the highest, or of "-name" the lowest.
+        snapshots: after these steps the weights are kept as `step-N.safetensors` in `run`.
         budget_s: stop after so many seconds, saved; call again to go on.
 
     Raises:
@@ -150,7 +159,7 @@ def fit(
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate_at(step)
         index = shuffled_index(examples, config.batch, step, config.seed)
-        loss = loss_of(wrapped, index[fabric.global_rank :: fabric.world_size])
+        loss = loss_of(wrapped, index[fabric.global_rank :: fabric.world_size], step)
         fabric.backward(loss)
         if config.clip_norm is not None:
             fabric.clip_gradients(wrapped, optimizer, max_norm=config.clip_norm, error_if_nonfinite=False)
@@ -167,6 +176,8 @@ def fit(
                 save_weights(run / "best.safetensors", model, {"training": asdict(config), "scores": scores})
             history.scores.append(scores)
             bar.set_postfix({name: f"{value:.3g}" for name, value in scores.items() if name != "step"})
+        if done in snapshots and run is not None and fabric.is_global_zero:
+            save_weights(run / f"step-{done}.safetensors", model, {"training": asdict(config), "step": done})
         now = time.monotonic()
         if now - started > budget_s:
             save(done)
@@ -186,6 +197,14 @@ def _merit(scores: dict[str, float], select: str) -> float:
 
 def _seed(seed: int, step: int, rank: int) -> None:
     torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> 1))
+
+
+def thinned(values: list[float], points: int = 300) -> list[float]:
+    """A long curve as the means of at most `points` equal stretches."""
+    stretch = max(1, len(values) // points)
+    return [
+        round(sum(part) / len(part), 3) for part in (values[i : i + stretch] for i in range(0, len(values), stretch))
+    ]
 
 
 # ------------------------------------------------------------------------------------------------ checkpoints

@@ -114,7 +114,7 @@ def separable(chords=400, k=4):
 
 
 def train(probe, features, steps=400):
-    def loss(model, index):
+    def loss(model, index, step):
         batch = features[index]
         return batch.loss(model(batch.inputs))
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from musiclib import ledger, paths
+from musiclib import ledger, paths, training
 from musiclib.musicslots import evaluation, experiments, runs
 from musiclib.musicslots.experiments import EXPERIMENTS, Adjustment, find
 from musiclib.musicslots.model import MusicSlots
@@ -222,7 +222,7 @@ def test_evaluation_repeats_and_leaves_model_and_random_state_alone(tiny):
 
 @pytest.mark.parametrize("values", [[1.0], [1.0, 2.0, 3.0], list(range(1000))])
 def test_thinned_curves_keep_their_mean(values):
-    thin = runs.thinned(values, points=10)
+    thin = training.thinned(values, points=10)
     assert len(thin) <= 10 or len(values) % 10
     assert sum(thin) / len(thin) == pytest.approx(sum(values) / len(values), abs=1e-3)
 

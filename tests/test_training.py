@@ -47,7 +47,7 @@ def fresh_model():
 
 
 def loss_on(data):
-    def loss(model, index):
+    def loss(model, index, step):
         x = data.batch(index)
         return reconstruction_loss(x, model(x))
 
@@ -221,7 +221,7 @@ model_config, training_config = eval({configs!r})
 data = ChordSpectrograms(examples("JazzNet-single").train[:20], NoteBank.load(), frames=model_config.frames)
 torch.manual_seed(0)
 
-def loss(model, index):
+def loss(model, index, step):
     x = data.batch(index)
     return reconstruction_loss(x, model(x))
 

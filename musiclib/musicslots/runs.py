@@ -70,7 +70,7 @@ class Task:
             training.load_weights(checkpoint(find(before).run_name(size, seed)), self.model)
         self.data = datasets(experiment.dataset, config.frames, front_end=experiment.front_end)
 
-    def loss(self, model: nn.Module, index: Tensor) -> Tensor:
+    def loss(self, model: nn.Module, index: Tensor, step: int) -> Tensor:
         raise NotImplementedError
 
     def scores(self, model: nn.Module, split: str, limit: int | None = None) -> dict[str, float]:
@@ -82,7 +82,7 @@ class NoteDiscovery(Task):
 
     select = "miou"
 
-    def loss(self, model, index):
+    def loss(self, model, index, step):
         x = self.data.train.batch(index)
         return reconstruction_loss(x, model(x))
 
@@ -113,7 +113,7 @@ class AutoEncoding(Task):
 
     select = "-reconstruction_mse"
 
-    def loss(self, model, index):
+    def loss(self, model, index, step):
         x = self.data.train.batch(index)
         return autoencoder_loss(x, model(x), self.model.config.kl_weight)
 
@@ -126,7 +126,7 @@ class Classification(Task):
 
     select = "accuracy"
 
-    def loss(self, model, index):
+    def loss(self, model, index, step):
         notes = self.data.train.multi_hot[index.to(self.data.train.device)]
         return nn.functional.binary_cross_entropy_with_logits(model(self.data.train.batch(index)), notes)
 
@@ -153,7 +153,7 @@ class Probing(Task):
     def features(self) -> chords.Splits:
         return self.data.map(lambda split: evaluation.features(self._frozen, split))
 
-    def loss(self, model, index):
+    def loss(self, model, index, step):
         batch = self.features.train[index]
         return batch.loss(model(batch.inputs))
 
@@ -196,7 +196,7 @@ def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float =
             return False
         training.load_weights(run / "best.safetensors", task.model)
         wall_s = history.wall_s
-        curves = {"validation_curve": history.scores, "loss_curve": thinned(history.loss)}
+        curves = {"validation_curve": history.scores, "loss_curve": training.thinned(history.loss)}
     limits = {"valid": None, "test": experiment.adjustment(size).test_chords}
     scores = {split: task.scores(task.model, split, limit) for split, limit in limits.items()}
     if config.steps:
@@ -250,14 +250,6 @@ def trained(experiment: Experiment, size: str) -> Any:
             trained(find(before), size)
         train(experiment, size)
     return load(name)
-
-
-def thinned(values: list[float], points: int = 300) -> list[float]:
-    """A long curve as the means of at most `points` equal stretches."""
-    stretch = max(1, len(values) // points)
-    return [
-        round(sum(part) / len(part), 3) for part in (values[i : i + stretch] for i in range(0, len(values), stretch))
-    ]
 
 
 def checkpoint(name: str) -> Path:

@@ -17,6 +17,7 @@ Notebook: 06 MusicVAE.
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -85,8 +86,7 @@ class Posterior:
         return (self.mu.square() + self.sigma.square() - 1) / 2 - self.sigma.log()
 
 
-@dataclass(frozen=True)
-class Loss:
+class Loss(NamedTuple):
     """The parts of the loss in nats per example; all scalars."""
 
     reconstruction: Tensor
@@ -180,6 +180,16 @@ class MusicVAE(nn.Module):
         self.decoder = Decoder(config)
         self.apply(start_weights)
 
+    def forward(self, x: Tensor, step: int) -> Loss:
+        """The loss of a batch at a training step; the equation above."""
+        config, posterior = self.config, self.encode(x)
+        z, teacher_share = posterior.sample(), self.config.teacher_share(step)
+        logits = self.logits(x, z) if teacher_share == 1 else self.scheduled(z, x, teacher_share)[0]
+        reconstruction = self.negative_log_likelihood(x, logits).mean()
+        kl = posterior.kl().sum(-1)  # (B,)
+        excess = (kl - config.free_bits * math.log(2)).clamp(min=0).mean()
+        return Loss(reconstruction, kl.mean(), reconstruction + config.beta(step) * excess)
+
     def encode(self, x: Tensor) -> Posterior:
         """x: (B, T) tokens, or (B, T, V) bits."""
         return self.encoder(self.vectors(x))
@@ -192,7 +202,7 @@ class MusicVAE(nn.Module):
         """The bars' contexts (B, U, C): the conductor's, or z itself as the context of a single long bar."""
         return self.conductor(z) if self.conductor else z[:, None]
 
-    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+    def logits(self, x: Tensor, z: Tensor) -> Tensor:
         """Teacher-forced logits (B, T, V): all bars of all examples in one call of the LSTM."""
         contexts = self.contexts(z)  # (B, U, C)
         bars = contexts.shape[1]
@@ -250,16 +260,6 @@ class MusicVAE(nn.Module):
                 return logits.argmax(-1)
             return torch.distributions.Categorical(logits=logits / temperature).sample()
         return torch.bernoulli((logits / temperature).sigmoid()) if temperature else (logits > 0).float()
-
-    def loss(self, x: Tensor, step: int) -> Loss:
-        """The loss of a batch at a training step; the equation above."""
-        config, posterior = self.config, self.encode(x)
-        z, teacher_share = posterior.sample(), self.config.teacher_share(step)
-        logits = self(x, z) if teacher_share == 1 else self.scheduled(z, x, teacher_share)[0]
-        reconstruction = self.negative_log_likelihood(x, logits).mean()
-        kl = posterior.kl().sum(-1)  # (B,)
-        excess = (kl - config.free_bits * math.log(2)).clamp(min=0).mean()
-        return Loss(reconstruction, kl.mean(), reconstruction + config.beta(step) * excess)
 
     def negative_log_likelihood(self, x: Tensor, logits: Tensor) -> Tensor:
         """−log p(x | logits) in nats per example, (B,)."""

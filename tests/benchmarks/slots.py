@@ -141,7 +141,7 @@ def synchronisations(quick: bool) -> dict:
     model, _ = paper_model(quick)
     data = ChordSpectrograms(chords.examples("JazzNet-single").train, NoteBank.load().to(DEVICE))
 
-    def loss(model: nn.Module, index: Tensor) -> Tensor:
+    def loss(model: nn.Module, index: Tensor, step: int) -> Tensor:
         x = data.batch(index)
         return reconstruction_loss(x, model(x))
 

@@ -1,0 +1,108 @@
+"""Experiments as data: what is trained on what, how long, and the paper's figures.
+
+Notebooks: 06 MusicVAE, 07 MusicVAE evaluation.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from musiclib.musicvae.data import VALUES
+from musiclib.musicvae.model import MusicVAEConfig
+from musiclib.training import TrainingConfig
+
+PAPER_TRAINING = TrainingConfig(50_000, batch=512, learning_rate=1e-3, decay_factor=0.9999)
+TRAINING = {
+    "small": TrainingConfig(15_000, batch=32, learning_rate=4e-3, warmup=100, evaluate_every=1500),
+    "short": replace(PAPER_TRAINING, steps=3000, batch=256),
+    "paper": PAPER_TRAINING,
+}
+PLAN = {"conductor_width": 1024, "decoder_width": 1024, "decoder_layers": 2}
+BIG = {"latent": 512, "encoder_width": 2048, "decoder_width": 2048, "decoder_layers": 3}  # the paper's
+LONG = {"bars": 16, "free_bits": 256.0, "beta_max": 0.2}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One model to train.
+
+    Attributes:
+        table: where it belongs. corpus: see `corpora.shipped`. kind: "melody" or "roll".
+        model: of the paper's size, fields of MusicVAEConfig. small: what is different at the small size, for a CPU.
+        training: changed fields at the small size.
+        epochs: after so many of them the weights are kept, and samples of each are part of the results.
+        paper: the original's figures: steps right, teacher-forced and sampled.
+        ships: whether the trained small weights are part of the course.
+    """
+
+    name: str
+    table: str
+    corpus: str = "fiddle-tunes"
+    kind: str = "melody"
+    model: dict[str, Any] = field(default_factory=dict)
+    small: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    epochs: tuple[int, ...] = ()
+    sizes: tuple[str, ...] = ("small", "short", "paper")
+    paper: tuple[float, float] | None = None
+    ships: bool = False
+
+    def model_config(self, size: str) -> MusicVAEConfig:
+        changes = self.model | (self.small if size == "small" else {})
+        return MusicVAEConfig(kind=self.kind, values=VALUES[self.kind], **changes)
+
+    def training_config(self, size: str, seed: int = 0) -> TrainingConfig:
+        return replace(TRAINING[size], seed=seed, **(self.training if size == "small" else {}))
+
+    def run_name(self, size: str, seed: int = 0) -> str:
+        return f"musicvae-{self.name}-{size}" + (f"-seed{seed}" if seed else "")
+
+
+SMALL = {
+    "latent": 64, "encoder_width": 192, "decoder_width": 192, "decoder_layers": 2,
+    "beta_max": 0.1, "beta_rate": 0.9999, "sampling_rate": 0.0,
+}  # fmt: skip
+SMALL_LONG = SMALL | {"latent": 128, "encoder_layers": 1, "free_bits": 64.0}
+COLLAPSE = {"steps": 3000, "evaluate_every": 300}
+
+EXPERIMENTS = {
+    experiment.name: experiment
+    for experiment in (
+        Experiment(
+            "melody-2", "reconstruction", model=BIG | {"beta_max": 0.5, "sampling_rate": 1000.0}, small=SMALL,
+            paper=(0.986, 0.951), ships=True,
+        ),
+        Experiment(
+            "melody-16-flat", "reconstruction", model=BIG | LONG | {"encoder_layers": 2}, small=SMALL_LONG,
+            training={"steps": 6000, "batch": 16, "evaluate_every": 1000}, paper=(0.883, 0.620), ships=True,
+        ),
+        Experiment(
+            "melody-16-hierarchical", "reconstruction",
+            model=BIG | LONG | {"encoder_layers": 2} | PLAN,
+            small=SMALL_LONG | {"conductor_width": 192},
+            training={"steps": 6000, "batch": 16, "evaluate_every": 1000}, paper=(0.919, 0.812), ships=True,
+        ),
+        Experiment(
+            "chorale-2", "reconstruction", corpus="chorales", kind="roll", model=BIG, small=SMALL,
+            training={"steps": 10_000}, epochs=(25, 50, 100), ships=True,
+        ),
+        Experiment(
+            "melody-2-collapsed", "collapse", small=SMALL | {"beta_max": 1.0, "beta_rate": 0.99}, training=COLLAPSE,
+            sizes=("small",),
+        ),
+        Experiment(
+            "melody-2-free-bits", "collapse", small=SMALL | {"beta_max": 1.0, "beta_rate": 0.99, "free_bits": 48.0},
+            training=COLLAPSE, sizes=("small",),
+        ),
+    )
+}  # fmt: skip
+
+
+def find(name: str) -> Experiment:
+    """An experiment by name.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if name not in EXPERIMENTS:
+        raise ValueError(f"No experiment {name!r}: choose of {', '.join(EXPERIMENTS)}.")
+    return EXPERIMENTS[name]

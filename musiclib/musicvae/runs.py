@@ -1,0 +1,151 @@
+"""Runs of experiments: from a name to trained weights, samples and a ledger entry.
+
+Notebooks: 06 MusicVAE, 07 MusicVAE evaluation.
+"""
+
+import math
+from collections.abc import Collection
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from musiclib import corpora, ledger, paths, training
+from musiclib.musicvae.data import Windows
+from musiclib.musicvae.evaluation import active_dimensions, reconstruction
+from musiclib.musicvae.experiments import EXPERIMENTS, Experiment
+from musiclib.musicvae.model import MusicVAE, MusicVAEConfig
+from musiclib.pieces import SPLITS
+from musiclib.presets import default_device
+
+VALIDATION_WINDOWS = 512  # scored while training
+SELECT = {"melody": "sampled", "roll": "sampled_note_f1"}  # the score that chooses the best weights
+SAMPLES = 8  # drawn from every kept state of a run
+
+
+@cache
+def windows(corpus: str, split: str, kind: str, bars: int) -> Windows:
+    """All windows of a split of a corpus that ships, on the best device here."""
+    return Windows(corpora.shipped(corpus).split(split), kind, bars, default_device())
+
+
+def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float = math.inf) -> bool:
+    """Trains one experiment, or goes on where it stopped; when it is done, writes its weights and its ledger entry.
+
+    Returns:
+        Whether it is done.
+    """
+    commit, name = ledger.commit(), experiment.run_name(size, seed)
+    config, run = experiment.training_config(size, seed), paths.RUNS / name
+    ships = experiment.ships and size == "small" and not seed
+    torch.manual_seed(seed)
+    model = MusicVAE(experiment.model_config(size))
+    data = {s: windows(experiment.corpus, s, experiment.kind, model.config.bars) for s in SPLITS}
+    per_epoch = max(1, len(data["train"]) // config.batch)
+    kept = {epoch: epoch * per_epoch for epoch in experiment.epochs if epoch * per_epoch <= config.steps}
+    history = training.fit(
+        model,
+        lambda model, index, step: model(data["train"].transposed(index), step).total,
+        len(data["train"]),
+        config,
+        fabric=training.launch(cpu_precision="32-true"),  # bf16 LSTMs are three times slower than fp32 on CPUs
+        run=run,
+        evaluate=lambda model: reconstruction(model, data["valid"], VALIDATION_WINDOWS),
+        select=SELECT[experiment.kind],
+        snapshots=kept.values(),
+        budget_s=budget_s,
+    )
+    if not history.finished:
+        return False
+    if kept:
+        states = {epoch: run / f"step-{step}.safetensors" for epoch, step in kept.items()}
+        _save_samples((paths.DATA if ships else run) / "samples" / f"{name}.safetensors", model, states)
+    training.load_weights(run / "best.safetensors", model)
+    scores = {split: reconstruction(model, data[split]) for split in ("valid", "test")}
+    scores["valid"]["active_dimensions"] = active_dimensions(model, data["valid"])
+    about = {"experiment": experiment.name, "training": asdict(config), "scores": scores}
+    folder = paths.CHECKPOINTS if ships else run
+    training.save_weights(folder / f"{name}.safetensors", model, about, torch.float16)
+    described = {"experiment": asdict(experiment), "model": asdict(model.config), "training": asdict(config)}
+    curves = {"validation_curve": history.scores, "loss_curve": training.thinned(history.loss)}
+    ledger.record(
+        name, system="musicvae", preset=size, seed=seed, wall_s=history.wall_s, commit=commit,
+        config=described | {"train_windows": len(data["train"])}, metrics=scores | curves,
+    )  # fmt: skip
+    return True
+
+
+@torch.no_grad()
+def _save_samples(path: Path, model: MusicVAE, states: dict[int, Path]) -> None:
+    """What each kept state of a run makes of the same z: {epoch: tokens or bits} in one file."""
+    z = torch.randn(SAMPLES, model.config.latent, generator=torch.Generator().manual_seed(0))
+    drawn = {}
+    for epoch, state in states.items():
+        training.load_weights(state, model)
+        torch.manual_seed(0)
+        drawn[str(epoch)] = model.sample(z.to(next(model.parameters()).device), 1.0).to("cpu", torch.uint8)
+    with paths.atomic(path) as temporary:
+        save_file(drawn, temporary)
+
+
+def samples_path(name: str) -> Path:
+    """Where the samples of a run's kept states are: among those that ship, else in the run's own folder."""
+    shipped, own = (
+        folder / f"{name}.safetensors" for folder in (paths.DATA / "samples", paths.RUNS / name / "samples")
+    )
+    return own if own.exists() and not shipped.exists() else shipped
+
+
+def samples(name: str) -> dict[int, Tensor]:
+    """Samples (8, T) or (8, T, 176) after each kept number of epochs, from the same z."""
+    return {int(epoch): drawn for epoch, drawn in sorted(load_file(samples_path(name)).items())}
+
+
+def missing(size: str, seed: int = 0, only: Collection[str] = ()) -> list[Experiment]:
+    """What the ledger lacks, of all experiments or of those whose name or table is in `only`.
+
+    Raises:
+        ValueError: `only` names no experiment and no table.
+    """
+    known = {name for e in EXPERIMENTS.values() for name in (e.name, e.table)}
+    if unknown := set(only) - known:
+        raise ValueError(f"No experiment or table {', '.join(sorted(unknown))}: choose of {', '.join(sorted(known))}.")
+    in_ledger = {entry["name"] for entry in ledger.entries("musicvae")}
+    return [
+        experiment
+        for experiment in EXPERIMENTS.values()
+        if size in experiment.sizes
+        and (not only or {experiment.name, experiment.table} & set(only))
+        and experiment.run_name(size, seed) not in in_ledger
+    ]
+
+
+def trained(experiment: Experiment, size: str) -> MusicVAE:
+    """The trained model of an experiment: the one that ships if there is one, else trained here and now."""
+    name = experiment.run_name(size)
+    if checkpoint(name).exists():
+        print(f"Found the trained model {name}, loading it.")
+    else:
+        print(f"No trained model {name} yet: training it.")
+        train(experiment, size)
+    return load(name)
+
+
+def checkpoint(name: str) -> Path:
+    """Where the weights of a run are: among those that ship, else in the run's own folder."""
+    shipped, own = (folder / f"{name}.safetensors" for folder in (paths.CHECKPOINTS, paths.RUNS / name))
+    return own if own.exists() and not shipped.exists() else shipped
+
+
+def load(name: str) -> MusicVAE:
+    """A trained model by the name of its run, ready to use, on the best device here.
+
+    Raises:
+        CheckpointError: it has not been trained, does not ship, or is damaged.
+    """
+    config, _ = training.read_metadata(checkpoint(name))
+    model = MusicVAE(MusicVAEConfig(**config))
+    return training.load_weights(checkpoint(name), model).to(default_device()).eval()
