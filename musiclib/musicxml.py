@@ -92,33 +92,44 @@ def musicxml(roll: PianoRoll, steps_per_quarter: int = 4, title: str = "") -> st
 
     if not len(roll):
         raise ScoreError("A roll of 0 steps cannot be printed: give it at least one.")
+    try:
+        score = _printed(roll, steps_per_quarter)
+        score.metadata = music21.metadata.Metadata(title=title, composer="")
+        text = music21.musicxml.m21ToXml.GeneralObjectExporter(score).parse().decode()
+    except music21.exceptions21.Music21Exception as error:
+        raise ScoreError(f"The roll cannot be printed on this grid ({error}): use steps of 16ths.") from error
+    return re.sub(
+        r"\s*<stem>.*?</stem>", "", text
+    )  # which way stems go depends on the voices, and music21 overlooks them
+
+
+def _printed(roll: PianoRoll, steps_per_quarter: int):
+    """The roll as a music21 score."""
+    import music21
+
     score = music21.stream.Score(id="score")
-    score.metadata = music21.metadata.Metadata(title=title, composer="")
     onset, length, pitch = roll.grid_notes()
     bar_steps = BAR_QUARTERS * steps_per_quarter
     fifths = _fifths(pitch, length)
     for number, (clef, own) in enumerate(_staves(pitch)):
         voices = _voices(onset[own], length[own], pitch[own])
         staff = music21.stream.PartStaff(id=f"staff-{number + 1}")
-        for bar, start in enumerate(range(0, len(roll), bar_steps)):
+        for start in range(0, len(roll), bar_steps):
             measure = _measure(voices, start, min(start + bar_steps, len(roll)), steps_per_quarter, fifths)
-            measure.number = bar + 1
+            measure.number = start // bar_steps + 1
             staff.append(measure)
-        first, last = staff.getElementsByClass("Measure")[0], staff.getElementsByClass("Measure")[-1]
+        bars = staff.getElementsByClass("Measure")
+        signature = music21.meter.TimeSignature(f"{BAR_QUARTERS}/4")
+        for sign in (clef, music21.key.KeySignature(fifths), signature):
+            bars[0].insert(0, sign)
         if len(roll) % bar_steps:
-            last.insert(0, _short_bar(len(roll) % bar_steps, steps_per_quarter))
-        first.insert(0, clef)
-        first.insert(0, music21.key.KeySignature(fifths))
-        first.insert(0, music21.meter.TimeSignature(f"{BAR_QUARTERS}/4"))
-        if number == 0:
-            first.insert(0, music21.tempo.MetronomeMark(number=60 / (roll.step_s * steps_per_quarter)))
+            bars[-1].insert(0, _short_bar(len(roll) % bar_steps, steps_per_quarter))
         score.insert(0, staff)
-    if number:
+    tempo = music21.tempo.MetronomeMark(number=60 / (roll.step_s * steps_per_quarter))
+    score.parts[0].getElementsByClass("Measure")[0].insert(0, tempo)
+    if len(score.parts) > 1:
         score.insert(0, music21.layout.StaffGroup(list(score.parts), symbol="brace"))
-    try:
-        return music21.musicxml.m21ToXml.GeneralObjectExporter(score).parse().decode()
-    except music21.exceptions21.Music21Exception as error:
-        raise ScoreError(f"The roll cannot be printed on this grid ({error}): use steps of 16ths.") from error
+    return score
 
 
 def _short_bar(steps: int, steps_per_quarter: int):
