@@ -176,11 +176,9 @@ def test_plain_vectors_leak_as_their_attributes_correlate(z):
 
 
 def test_decorrelated_vectors_move_their_own_attribute_as_far_and_leak_nothing(z):
-    plain, decorrelated = (measured(z, make(z, values_of(z))) for make in (attribute_vectors, decorrelated_vectors))
-    assert decorrelated.change.fill_diagonal_(0).abs().max() < 1e-4
-    found = measured(z, decorrelated_vectors(z, values_of(z)))
-    torch.testing.assert_close(found.change.diagonal(), plain.change.diagonal(), atol=1e-3, rtol=0)
-    assert float(leaked_share(found.change)) < 1e-4
+    plain, found = (measured(z, make(z, values_of(z))) for make in (attribute_vectors, decorrelated_vectors))
+    torch.testing.assert_close(found.change, plain.change.diagonal().diag(), atol=1e-3, rtol=0)
+    assert float(leaked_share(found.change)) < 1e-3
 
 
 def test_attributes_that_say_the_same_share_a_direction(z):
