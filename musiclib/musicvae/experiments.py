@@ -12,7 +12,7 @@ from musiclib.training import TrainingConfig
 
 PAPER_TRAINING = TrainingConfig(50_000, batch=512, learning_rate=1e-3, decay_factor=0.9999)
 TRAINING = {
-    "small": TrainingConfig(15_000, batch=32, learning_rate=4e-3, warmup=100, evaluate_every=1500),
+    "small": TrainingConfig(24_000, batch=32, learning_rate=4e-3, warmup=100, evaluate_every=2000),
     "short": replace(PAPER_TRAINING, steps=3000, batch=256),
     "paper": PAPER_TRAINING,
 }
