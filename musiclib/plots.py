@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from musiclib.pianoroll import Note
+from musiclib.pianoroll import Note, PianoRoll
 from musiclib.spectrogram import HOP_SAMPLES, MASK_THRESHOLD_DB
 from musiclib.synth import SAMPLE_RATE_HZ
 
@@ -124,20 +124,25 @@ def attention(weights: Tensor, bands: int, title: str = "") -> Figure:
     return figure
 
 
-def piano_roll(notes: Sequence[Note]) -> Figure:
-    """Notes as bars, pitch upwards, time to the right, one colour per instrument."""
+def piano_roll(notes: Sequence[Note] | PianoRoll, reference: Sequence[Note] | PianoRoll = ()) -> Figure:
+    """Notes as bars, pitch upwards, time to the right, one colour per instrument; a reference as outlines over them."""
+    notes, reference = (x.notes() if isinstance(x, PianoRoll) else x for x in (notes, reference))
     figure, axes = plt.subplots(figsize=(6.4, 2.4), layout="constrained")
-    for program, colour in zip(sorted({note.program for note in notes}), (BLUE, ORANGE, GREY), strict=False):
-        own = [note for note in notes if note.program == program]
-        axes.barh(
-            [n.pitch for n in own], [n.duration_s * 0.95 for n in own], left=[n.onset_s for n in own], color=colour
-        )
-    octaves = range(min(n.pitch for n in notes) // 12 * 12, max(n.pitch for n in notes) + 12, 12)
+    programs = sorted({note.program for note in notes})
+    for number, program in enumerate(programs):
+        _bars(axes, [note for note in notes if note.program == program], color=(BLUE, ORANGE, GREY)[number % 3])
+    _bars(axes, reference, facecolor="none", edgecolor="black", linewidth=0.8)
+    pitches = [note.pitch for note in (*notes, *reference)] or [60]
+    octaves = range(min(pitches) // 12 * 12, max(pitches) + 12, 12)
     axes.set_yticks(octaves, [pitch_name(pitch) for pitch in octaves])
     axes.set(xlabel="time in s", ylabel="pitch")
     axes.spines[["top", "right"]].set_visible(False)
     plt.close(figure)
     return figure
+
+
+def _bars(axes: Axes, notes: Sequence[Note], **look) -> None:
+    axes.barh([n.pitch for n in notes], [n.duration_s * 0.95 for n in notes], left=[n.onset_s for n in notes], **look)
 
 
 def curves(series: dict[str, Sequence[float]], xlabel: str, ylabel: str, smooth: int = 1, log: bool = False) -> Figure:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from musiclib import plots
+from musiclib.pianoroll import Note, PianoRoll
 
 X = torch.linspace(-90, 20, 128 * 32).view(128, 32)
 
@@ -60,6 +61,18 @@ def test_attention():
     figure = plots.attention(torch.rand(4, 128 * 2), bands=128, title="attention")
     assert [axes.images[0].get_array().shape for axes in panels(figure)] == [(128, 2)] * 4
     assert_draws(figure)
+
+
+def test_piano_roll_with_reference():
+    """Three notes of two instruments filled, the reference's one note outlined where it is."""
+    notes = [Note(0.0, 1.0, 60), Note(1.0, 1.0, 64), Note(0.0, 2.0, 67, program=40)]
+    figure = plots.piano_roll(notes, PianoRoll.from_notes([Note(0.5, 1.0, 62)]))
+    (axes,) = panels(figure)
+    assert [patch.get_x() for patch in axes.patches] == [0.0, 1.0, 0.0, 0.5]
+    assert [patch.get_facecolor()[3] > 0 for patch in axes.patches] == [True, True, True, False]
+    assert len({patch.get_facecolor() for patch in axes.patches[:3]}) == 2
+    assert_draws(figure)
+    assert_draws(plots.piano_roll([]))
 
 
 def test_curves():
