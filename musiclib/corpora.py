@@ -112,19 +112,16 @@ def _tunes(file: Path) -> list[Piece]:
     scores = book.scores if isinstance(book, music21.stream.Opus) else [book]
     pieces = []
     for score in scores:
-        try:
-            score = score.expandRepeats()
-        except music21.repeat.ExpanderException:
-            pass  # its repeat signs do not pair: as printed
         signatures = {sign.ratioString for sign in score.flatten().getElementsByClass("TimeSignature")}
         if len(signatures) != 1 or not signatures <= DUPLE.keys() or not score.parts:
             continue
+        bars = list(score.parts[0].getElementsByClass("Measure"))
         number = f"-{score.metadata.number}" if len(scores) > 1 else ""
         bar_quarters = DUPLE[signatures.pop()] / 4
-        first = Fraction(score.parts[0].getElementsByClass("Measure")[0].duration.quarterLength)
+        first = Fraction(bars[0].duration.quarterLength)
         piece = grid_piece(
             f"{file.parent.name}/{file.stem}{number}",
-            joined_ties((n.offset, n.quarterLength, max(n.pitches).midi, n.tie) for n in _printed(score)),
+            joined_ties(_played(bars)),
             bar_quarters=bar_quarters,
             pickup_quarters=0 if first >= bar_quarters else first,
             group=tune_title(score.metadata.title or file.stem),
@@ -133,6 +130,49 @@ def _tunes(file: Path) -> list[Piece]:
         if len(piece.notes):
             pieces.append(piece)
     return pieces
+
+
+def _played(bars: list) -> list[tuple]:
+    """(offset, length, pitch, tie) of a tune's notes with its repeats written out."""
+    endings = {bar: bracket.number for bar in bars for bracket in bar.getSpannerSites("RepeatBracket")}
+    signs = [(_sign(bar.leftBarline) == "start", _sign(bar.rightBarline), endings.get(bar, "")) for bar in bars]
+    notes, start = [], Fraction(0)
+    for number in playing_order(signs):
+        bar = bars[number]
+        notes += [
+            (start + Fraction(n.offset), Fraction(n.quarterLength), max(n.pitches).midi, n.tie) for n in _printed(bar)
+        ]
+        start += Fraction(bar.duration.quarterLength)
+    return notes
+
+
+def _sign(barline) -> str:
+    """ "start" or "end" of a repeat, "double", or nothing that matters to repeats."""
+    kind = getattr(barline, "direction", None) or getattr(barline, "type", None)
+    return {"start": "start", "end": "end", "double": "double", "final": "double"}.get(kind, "")
+
+
+def playing_order(signs: list[tuple[bool, str, str]]) -> list[int]:
+    """Which bars are played, repeats written out. Printed tunes leave out the sign where a repeat begins: it is then
+    the end of the repeat before, or the double bar (music21 would go back to the first bar every time).
+
+    Args:
+        signs: for each bar, whether a repeat begins with it; "end" of a repeat, "double" bar or "" after it; "1", "2"
+            or "", which ending it belongs to.
+    """
+    order: list[int] = []
+    start, marked = 0, False
+    for number, (begins, after, ending) in enumerate(signs):
+        before = signs[number - 1] if number else (False, "", "")
+        if begins:
+            start, marked = number, True
+        elif (before[1] == "double" and not marked) or (before[2] == "2" and ending != "2"):
+            start, marked = number, False
+        order.append(number)
+        if after == "end" and ending != "2":
+            order += [again for again in range(start, number + 1) if signs[again][2] != "1"]
+            start, marked = number + 1, False
+    return order
 
 
 def _chorale_piece(file: Path) -> Piece | None:
