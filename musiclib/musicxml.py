@@ -81,26 +81,22 @@ def _part_rows(part) -> list[tuple]:
     return rows
 
 
-def musicxml(roll: PianoRoll, steps_per_quarter: int = 4, title: str = "") -> str:
+def musicxml(roll: PianoRoll, steps_per_quarter: int = 4) -> str:
     """A roll as MusicXML to print: bars of 4/4, ties over bar lines, two staves if it is wide; voices where notes
     overlap. The last bar ends with the roll.
 
     Raises:
-        ScoreError: there is nothing to print, or it lasts a time that notation has no sign for.
+        ScoreError: the roll has no steps.
     """
     import music21
 
     if not len(roll):
         raise ScoreError("A roll of 0 steps cannot be printed: give it at least one.")
-    try:
-        score = _printed(roll, steps_per_quarter)
-        score.metadata = music21.metadata.Metadata(title=title, composer="")
-        text = music21.musicxml.m21ToXml.GeneralObjectExporter(score).parse().decode()
-    except music21.exceptions21.Music21Exception as error:
-        raise ScoreError(f"The roll cannot be printed on this grid ({error}): use steps of 16ths.") from error
-    return re.sub(
-        r"\s*<stem>.*?</stem>", "", text
-    )  # which way stems go depends on the voices, and music21 overlooks them
+    score = _printed(roll, steps_per_quarter)
+    score.metadata = music21.metadata.Metadata(title="", composer="")
+    text = music21.musicxml.m21ToXml.GeneralObjectExporter(score).parse().decode()
+    # Which way stems go depends on the voices, and music21 overlooks them.
+    return re.sub(r"\s*<stem>.*?</stem>", "", text)
 
 
 def _printed(roll: PianoRoll, steps_per_quarter: int):
@@ -119,9 +115,10 @@ def _printed(roll: PianoRoll, steps_per_quarter: int):
             measure.number = start // bar_steps + 1
             staff.append(measure)
         bars = staff.getElementsByClass("Measure")
-        signature = music21.meter.TimeSignature(f"{BAR_QUARTERS}/4")
-        for sign in (clef, music21.key.KeySignature(fifths), signature):
-            bars[0].insert(0, sign)
+        bars[0].insert(0, clef)
+        bars[0].insert(0, music21.key.KeySignature(fifths))
+        if len(roll) >= bar_steps:
+            bars[0].insert(0, music21.meter.TimeSignature(f"{BAR_QUARTERS}/4"))
         if len(roll) % bar_steps:
             bars[-1].insert(0, _short_bar(len(roll) % bar_steps, steps_per_quarter))
         score.insert(0, staff)

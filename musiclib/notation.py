@@ -52,7 +52,7 @@ def notation(roll: PianoRoll, steps_per_quarter: int = 4) -> Notation:
     """A roll as a score, to look at.
 
     Raises:
-        ScoreError: it is empty, or lasts a time that notation has no sign for.
+        ScoreError: the roll has no steps.
     """
     return Notation(score_svg(roll, steps_per_quarter), _alt(roll, steps_per_quarter))
 
@@ -61,7 +61,7 @@ def score_svg(roll: PianoRoll, steps_per_quarter: int = 4) -> str:
     """A roll as an <svg> element, cut to what is drawn; the same roll gives the same text.
 
     Raises:
-        ScoreError: it is empty, or lasts a time that notation has no sign for.
+        ScoreError: the roll has no steps.
     """
     import verovio  # not above: only a picture of a score needs it
 

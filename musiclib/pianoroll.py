@@ -214,7 +214,7 @@ class PianoRoll:
         """The roll as MusicXML, to print or to feed to other programs: 4/4, two staves if it is wide.
 
         Raises:
-            ScoreError: it is empty, or lasts a time that notation has no sign for.
+            ScoreError: the roll has no steps.
         """
         from musiclib import musicxml
 
