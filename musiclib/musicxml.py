@@ -31,17 +31,16 @@ def parse(path: Path, data: bytes) -> Score:
     import music21  # not above: in a notebook its import makes every later picture twice as large
 
     try:
-        score = music21.converter.parseData(_unzipped(path, data), format="musicxml")
-        score = score.toSoundingPitch()
+        score = music21.converter.parseData(_unzipped(path, data), format="musicxml").toSoundingPitch()
+        with suppress(music21.repeat.ExpanderException):  # repeat signs that do not pair: as printed
+            score = score.expandRepeats()
+        rows = [row for part in score.parts for row in _part_rows(part)]
+        tempi = [(float(start), 60 / mark.getQuarterBPM()) for start, _, mark in score.metronomeMarkBoundaries()]
+        return Score(np.array(rows, SCORE_NOTE), tempo_map(tempi), float(score.highestTime))
     except ScoreError:
         raise
     except Exception as error:  # music21 and the XML parser raise whatever they stumble upon
         raise ScoreError(f"{path} is damaged MusicXML ({error}): export or download it again.") from error
-    with suppress(Exception):  # repeat signs that do not pair: as printed
-        score = score.expandRepeats()
-    rows = [row for part in score.parts for row in _part_rows(part)]
-    tempi = [(float(start), 60 / mark.getQuarterBPM()) for start, _, mark in score.metronomeMarkBoundaries()]
-    return Score(np.array(rows, SCORE_NOTE), tempo_map(tempi), float(score.highestTime))
 
 
 def _unzipped(path: Path, data: bytes) -> bytes:
