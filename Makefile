@@ -19,8 +19,8 @@ lab: setup             ## JupyterLab on the notebooks
 bench: setup           ## ours against a plain version of the published way
 	$(BIN)/python tests/benchmarks/bench.py
 
-reproduce: setup       ## train every experiment that the ledger lacks; BUDGET=9m stops after nine minutes
-	$(BIN)/python -m musiclib reproduce musicslots $(if $(BUDGET),--budget $(BUDGET))
+reproduce: setup       ## train every experiment that the ledger lacks; SYSTEM=musicvae, BUDGET=9m stops after nine minutes
+	$(BIN)/python -m musiclib reproduce $(or $(SYSTEM),musicslots) $(if $(BUDGET),--budget $(BUDGET))
 
 badges:                ## make badges REPO=owner/name
 	$(BIN)/python -m musiclib badges $(REPO)

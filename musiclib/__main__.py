@@ -4,13 +4,36 @@ import argparse
 import re
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
-from musiclib import audio, badges, corpora, course, ledger, presets, synth
+from torch import nn
+
+from musiclib import audio, badges, corpora, course, fetch, ingestion, ledger, presets, sources, synth
 from musiclib.musicslots import claims, experiments, report, runs
 from musiclib.musicslots import decompose as decomposing
-from musiclib.musicslots.model import MusicSlots
+from musiclib.musicvae import compose as composing
+from musiclib.musicvae import experiments as musicvae_experiments
+from musiclib.musicvae import report as musicvae_report
+from musiclib.musicvae import runs as musicvae_runs
 from musiclib.paths import DATA, ROOT, atomic
+
+SYSTEMS = {  # its runs, how an experiment is found by name, the one to begin with, and what is printed at the end
+    "musicslots": (
+        runs, experiments.find, "jazznet-multi-none",
+        lambda size: f"{report.tables(size)}\n\n{claims.claims_table(size)}",
+    ),
+    "musicvae": (musicvae_runs, musicvae_experiments.find, "melody-2", musicvae_report.results_table),
+}  # fmt: skip
+
+
+REBUILD = {
+    "bank": synth.build_bank,
+    "chorales": corpora.build_bach_chorales,
+    "chorale-pieces": corpora.build_chorales,
+    "fiddle-tunes": corpora.build_fiddle_tunes,
+}
 
 
 def seconds(text: str) -> float:
@@ -21,36 +44,63 @@ def seconds(text: str) -> float:
     return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
 
 
-def few(text: str) -> int:
-    """A whole number from 1 to 32."""
-    if not re.fullmatch(r"\d{1,2}", text) or not 1 <= int(text) <= 32:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 32")
-    return int(text)
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """Whole numbers from least to most."""
+
+    def number(text: str) -> int:
+        if not re.fullmatch(r"\d{1,10}", text) or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} to {most}")
+        return int(text)
+
+    return number
+
+
+def temperature(text: str) -> float:
+    """A number from 0 to 10."""
+    if not re.fullmatch(r"\d{1,2}(\.\d{1,6})?", text) or float(text) > 10:
+        raise argparse.ArgumentTypeError(f"{text!r} is no temperature from 0 to 10")
+    return float(text)
 
 
 def train(options: argparse.Namespace) -> int:
-    experiment, size = experiments.find(options.experiment), _preset(options).size
-    done = runs.train(experiment, size, seed=options.seed, budget_s=options.budget)
+    system, find, first, _ = SYSTEMS[options.system]
+    experiment, size = find(options.experiment or first), _preset(options).size
+    done = system.train(experiment, size, seed=options.seed, budget_s=options.budget)
     name = experiment.run_name(size, options.seed)
     print(f"{name}: {'done, in the ledger' if done else 'not done yet; the same command goes on'}")
     return 0
 
 
 def reproduce(options: argparse.Namespace) -> int:
+    system, _, _, tables = SYSTEMS[options.system]
     size, deadline = _preset(options).size, time.monotonic() + options.budget
     for seed in options.seeds:
-        for experiment in runs.missing(size, seed, options.only or ()):
+        for experiment in system.missing(size, seed, options.only or ()):
             left = deadline - time.monotonic()
             if left <= 0:
                 break
             print(f"{experiment.run_name(size, seed)} …", flush=True)
-            runs.train(experiment, size, seed=seed, budget_s=left)
-    print(report.tables(size), claims.claims_table(size), sep="\n\n")
+            system.train(experiment, size, seed=seed, budget_s=left)
+    print(tables(size))
     return 0
 
 
 def rebuild(options: argparse.Namespace) -> int:
-    {"bank": synth.build_bank, "chorales": corpora.build_bach_chorales}[options.what]()
+    REBUILD[options.what]()
+    return 0
+
+
+def ingest(options: argparse.Namespace) -> int:
+    report = ingestion.ingest(
+        options.folder, options.output, kind=options.kind, steps_per_quarter=options.steps, step_s=options.seconds,
+        monophonic=options.melody, jobs=options.jobs, cluster=options.dask,
+    )  # fmt: skip
+    print(report)
+    return 0
+
+
+def fetch_archive(options: argparse.Namespace) -> int:
+    print(fetch.unpacked(fetch.ARCHIVES[options.archive]))
     return 0
 
 
@@ -65,6 +115,7 @@ def write_badges(options: argparse.Namespace) -> int:
 
 def write_readme(_: argparse.Namespace) -> int:
     ledger.write_between(ROOT / "README.md", "results", claims.readme())
+    ledger.write_between(ROOT / "README.md", "musicvae", musicvae_report.readme())
     with atomic(DATA / "decomposition.png") as temporary:
         report.picture().savefig(temporary, dpi=90)
     return 0
@@ -74,7 +125,7 @@ def decompose(options: argparse.Namespace) -> int:
     folder = options.output or Path(f"{options.recording.stem}-slots")
     decomposing.check_folder(folder)
     waveform = audio.load_audio(options.recording, decomposing.LONGEST_S)
-    model = _shipped_model(_preset(options).size)
+    model = _trained_model(runs, lambda size: experiments.shown(size).run_name(size), _preset(options).size)
     model = model.resized(options.slots or model.config.slots, options.iterations)
     slots = decomposing.decompose(model, waveform)
     decomposing.write(slots, folder)
@@ -84,13 +135,44 @@ def decompose(options: argparse.Namespace) -> int:
     return 0
 
 
-def _shipped_model(size: str) -> MusicSlots:
-    """The trained model of a size, or the small one, which always ships; nothing is trained here."""
-    name, small = (experiments.shown(s).run_name(s) for s in (size, "small"))
-    if not runs.checkpoint(name).exists():
+def compose(options: argparse.Namespace) -> int:
+    size, inputs = _preset(options).size, options.between or ()
+    composing.check_output(options.output, inputs)
+    if inputs:
+        return _compose_between(options, size)
+    if options.steps is not None:
+        raise ValueError("--steps is the way from one tune to another: add --between a.mid b.mid.")
+    bars, temperature = options.bars or 16, 0.5 if options.temperature is None else options.temperature
+    model = _trained_model(musicvae_runs, composing.experiment_for(bars).run_name, size)
+    if bars > model.config.bars:
+        print(f"{bars} bars are more than the {model.config.bars} that the model learned: it goes on without a plan.")
+    roll = composing.compose(model, bars, options.seed, temperature)
+    composing.write(roll, options.output, options.program, options.tempo)
+    print(f"{bars} bars, seed {options.seed}: {options.output}")
+    return 0
+
+
+def _compose_between(options: argparse.Namespace, size: str) -> int:
+    bars, steps = options.bars or 2, options.steps or 7
+    if bars not in composing.WINDOWS:
+        raise ValueError(f"Tunes of 2 or of 16 bars can be joined, not of {bars}: choose --bars 2 or --bars 16.")
+    tokens = [composing.read_melody(path, bars) for path in options.between]
+    model = _trained_model(musicvae_runs, composing.experiment_for(bars).run_name, size)
+    passage = composing.between(model, *tokens, steps, options.seed, options.temperature or 0.0)
+    composing.write(passage.roll, options.output, options.program, options.tempo)
+    for number, bar in enumerate(passage.begins):
+        print(f"bar {bar}: {number / (steps - 1):.0%} of the way from {options.between[0]} to {options.between[1]}")
+    print(f"All in one file: {options.output}")
+    return 0
+
+
+def _trained_model(system: ModuleType, run_name: Callable[[str], str], size: str) -> nn.Module:
+    """A system's trained model of a size, or the small one, which always ships; nothing is trained here."""
+    name, small = run_name(size), run_name("small")
+    if not system.checkpoint(name).exists():
         print(f"No trained model {name} here: using {small}.")
         name = small
-    return runs.load(name)
+    return system.load(name)
 
 
 def _preset(options: argparse.Namespace) -> presets.Preset:
@@ -111,15 +193,15 @@ def parser() -> argparse.ArgumentParser:
 
     one = command(train, "train", "Train one experiment, resuming where it stopped.",
                   "python -m musiclib train musicslots --preset quick --budget 9m")  # fmt: skip
-    one.add_argument("system", choices=["musicslots"])
-    one.add_argument("--experiment", default="jazznet-multi-none")
+    one.add_argument("system", choices=list(SYSTEMS))
+    one.add_argument("--experiment", help="unset: the one that its notebooks begin with")
     one.add_argument("--preset", **preset)
     one.add_argument("--seed", type=int, default=0)
     one.add_argument("--budget", **budget)
 
     all_ = command(reproduce, "reproduce", "Train every experiment that the ledger lacks, then print paper | ours.",
                    "python -m musiclib reproduce musicslots --preset paper --budget 9m")  # fmt: skip
-    all_.add_argument("system", choices=["musicslots"])
+    all_.add_argument("system", choices=list(SYSTEMS))
     all_.add_argument("--only", nargs="+", metavar="NAME", help="experiments or tables, such as 'ablation'")
     all_.add_argument("--seeds", nargs="+", type=int, default=[0], help="the paper's are 0 12 22 32 42")
     all_.add_argument("--preset", **preset)
@@ -129,12 +211,42 @@ def parser() -> argparse.ArgumentParser:
                     "python -m musiclib decompose chord.wav --output chord-slots")  # fmt: skip
     apart.add_argument("recording", type=Path, help="WAV, FLAC, OGG or MP3, at most 30 s")
     apart.add_argument("--output", type=Path, metavar="FOLDER", help="unset: the recording's name with -slots, here")
-    apart.add_argument("--slots", type=few, metavar="N", help="unset: as many as the model was trained with")
-    apart.add_argument("--iterations", type=few, metavar="N", help="of slot attention; unset: as trained")
+    apart.add_argument("--slots", type=whole(1, 32), metavar="N", help="unset: as many as the model was trained with")
+    apart.add_argument("--iterations", type=whole(1, 32), metavar="N", help="of slot attention; unset: as trained")
     apart.add_argument("--preset", **preset)
 
+    tune = command(compose, "compose", "Compose a tune, or turn one tune into another, as MIDI.",
+                   "python -m musiclib compose --bars 16 --seed 3 out.mid")  # fmt: skip
+    tune.add_argument("output", type=Path, help="a MIDI file")
+    tune.add_argument("--bars", type=whole(1, composing.MOST_BARS), metavar="N",
+                      help="unset: 16; with --between 2, or else 16")  # fmt: skip
+    tune.add_argument("--seed", type=whole(0, 2**31), default=0, help="another seed, another tune")
+    tune.add_argument("--between", type=Path, nargs=2, metavar=("A", "B"), help="two scores, MIDI or MusicXML")
+    tune.add_argument("--steps", type=whole(2, 100), metavar="N", help="from A to B; unset: 7")
+    tune.add_argument("--temperature", type=temperature, help="0 is the safest; unset: 0.5, with --between 0")
+    tune.add_argument(
+        "--program", type=whole(0, 127), default=0, metavar="N", help="General MIDI, from 0; unset: piano"
+    )
+    tune.add_argument("--tempo", type=whole(10, 600), default=120, metavar="N", help="quarters a minute; unset: 120")
+    tune.add_argument("--preset", **preset)
+
     again = command(rebuild, "rebuild", "Make shipped data anew.", "python -m musiclib rebuild bank")
-    again.add_argument("what", choices=["bank", "chorales"])
+    again.add_argument("what", choices=list(REBUILD))
+
+    get = command(fetch_archive, "fetch", "Download and unpack MAESTRO's MIDI (58 MB) or Lakh's (1.4 GB).",
+                  "python -m musiclib fetch maestro")  # fmt: skip
+    get.add_argument("archive", choices=list(fetch.ARCHIVES))
+
+    take = command(ingest, "ingest", "Read a folder of music into one corpus file, and report on every file.",
+                   "python -m musiclib ingest my-midi my-music.corpus --jobs 4")  # fmt: skip
+    take.add_argument("folder", type=Path, help="searched with all folders in it")
+    take.add_argument("output", type=Path, help="the corpus; the report stands beside it as .csv")
+    take.add_argument("--kind", choices=list(sources.ENDINGS), default="midi", help="unset: midi")
+    take.add_argument("--steps", type=int, default=4, metavar="N", help="per quarter; unset: 4, which are 16ths")
+    take.add_argument("--seconds", type=float, metavar="S", help="per step, of a performance that follows no beat")
+    take.add_argument("--melody", action="store_true", help="keep only the highest note of each step")
+    take.add_argument("--jobs", type=int, default=-1, metavar="N", help="processes; unset: one per core")
+    take.add_argument("--dask", metavar="ADDRESS", help="of a Dask cluster's scheduler, such as tcp://host:8786")
 
     pages = command(run_course, "course", "Execute the notebooks in order and write their pages.",
                     "python -m musiclib course")  # fmt: skip

@@ -1,0 +1,58 @@
+"""What the ledger says of MusicVAE beside what the original says.
+
+Notebooks: 06 MusicVAE, 07 MusicVAE evaluation, 14 reproduction.
+"""
+
+import math
+
+from musiclib import ledger
+from musiclib.musicvae.experiments import EXPERIMENTS, Experiment
+
+HEADER = [
+    "paper (steps right, teacher-forced / sampled)", "ours, test ± 95 %", "note F1, teacher-forced / sampled",
+    "“nothing changes”", "KL in nats", "steps × batch, time",
+]  # fmt: skip
+
+
+def results_table(size: str, table: str = "reconstruction") -> str:
+    """Reconstruction on held-out pieces in Markdown, paper | ours. Rows that have not been run say so."""
+    rows = [_row(e, size) for e in EXPERIMENTS.values() if e.table == table and size in e.sizes]
+    return ledger.table(rows, [f"{table}, {size}", *HEADER])
+
+
+def _row(experiment: Experiment, size: str) -> list[str]:
+    paper = " / ".join(f"{value:.3f}" for value in experiment.paper) if experiment.paper else "–"
+    entry = next((e for e in ledger.entries("musicvae") if e["name"] == experiment.run_name(size)), None)
+    if entry is None:
+        return [experiment.name, paper, "not run", *["–"] * 4]
+    test, training = entry["metrics"]["test"], entry["config"]["training"]
+    ours = " / ".join(
+        f"{test[name]:.3f} ± {1.96 * test[f'{name}_standard_error']:.3f}" for name in ("teacher_forced", "sampled")
+    )
+    return [
+        experiment.name,
+        paper,
+        ours,
+        f"{test['teacher_forced_note_f1']:.3f} / {test['sampled_note_f1']:.3f}",
+        f"{test['unchanged']:.3f}",
+        f"{test['kl']:.0f}",
+        f"{training['steps']} × {training['batch']}, {entry['wall_s'] / 60:.0f} min, {entry['hardware']}",
+    ]
+
+
+def gap(one: str, other: str, size: str, score: str = "sampled") -> tuple[float, float]:
+    """How far experiment `one` is above `other` on test, and the half-width of the 95 % interval of that difference,
+    as if the two were scored on different pieces; on the same ones it is narrower.
+
+    Raises:
+        FileNotFoundError: one of them has not been run.
+    """
+    a, b = (ledger.entry(EXPERIMENTS[name].run_name(size))["metrics"]["test"] for name in (one, other))
+    error = math.hypot(a[f"{score}_standard_error"], b[f"{score}_standard_error"])
+    return a[score] - b[score], 1.96 * error
+
+
+def readme() -> str:
+    """What the README shows of every size that has been run."""
+    ran = {entry["preset"] for entry in ledger.entries("musicvae")}
+    return "\n\n".join(results_table(size) for size in ("paper", "short", "small") if size in ran)
