@@ -1,12 +1,15 @@
 """Downloads against a server on this machine: good, damaged, missing and dead."""
 
 import hashlib
+import io
+import tarfile
 import threading
+import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from musiclib.fetch import JSB, DownloadError, Resource, download
+from musiclib.fetch import ARCHIVES, JSB, DownloadError, Resource, download, unpacked
 
 GOOD = b"four part chorales " * 1000
 
@@ -17,7 +20,8 @@ class Files(BaseHTTPRequestHandler):
         if self.path == "/missing":
             self.send_error(404)
             return
-        body = {"/good": GOOD, "/wrong": GOOD.upper(), "/truncated": GOOD[:5000], "/empty": b""}[self.path]
+        body = self.server.archives | {"/good": GOOD, "/wrong": GOOD.upper(), "/truncated": GOOD[:5000], "/empty": b""}
+        body = body[self.path]
         self.send_response(200)
         self.send_header("Content-Length", str(len(GOOD) if self.path == "/truncated" else len(body)))
         self.end_headers()
@@ -31,7 +35,7 @@ class Files(BaseHTTPRequestHandler):
 def server(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Files)
-    server.requested = []
+    server.requested, server.archives = [], {}
     server.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -103,5 +107,63 @@ def test_without_a_network_the_cache_is_enough(tmp_path):
 
 
 def test_addresses_of_the_course():
-    assert len(JSB.sha256) == 64
-    assert all(url.startswith("https://") for url in JSB.urls)
+    for resource in (JSB, *ARCHIVES.values()):
+        assert len(resource.sha256) == 64
+        assert all(url.startswith(("https://", "http://hog.ee.columbia.edu/")) for url in resource.urls)
+
+
+def zipped(files):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return data.getvalue()
+
+
+def tarred(files):
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return data.getvalue()
+
+
+def served(server, name, data):
+    server.archives[f"/{name}"] = data
+    return Resource(name, (f"{server.url}/{name}",), hashlib.sha256(data).hexdigest())
+
+
+@pytest.mark.parametrize(("name", "pack"), [("music.zip", zipped), ("music.tar.gz", tarred)])
+def test_an_archive_is_unpacked_once(server, tmp_path, name, pack):
+    archive = served(server, name, pack({"music/A/a.mid": b"MThd", "music/b.mid": b""}))
+    for _ in range(2):
+        folder = unpacked(archive, tmp_path)
+        assert folder == tmp_path / "music"
+        assert (folder / "music" / "A" / "a.mid").read_bytes() == b"MThd"
+    assert server.requested == [f"/{name}"]
+    assert sorted(left_in(tmp_path)) == ["music", name]
+
+
+@pytest.mark.parametrize(("name", "pack"), [("music.zip", zipped), ("music.tar.gz", tarred)])
+def test_nothing_is_unpacked_outside_the_folder(server, tmp_path, name, pack):
+    """A zip's member is kept inside, a tar that leads out is refused as a whole."""
+    archive = served(server, name, pack({"a.mid": b"MThd", "../../outside.mid": b"MThd"}))
+    cache = tmp_path / "one" / "cache"
+    try:
+        unpacked(archive, cache)
+    except DownloadError as error:
+        assert name == "music.tar.gz"
+        assert "could not be unpacked" in str(error)
+        assert left_in(cache) == [name]
+    assert not list(tmp_path.glob("outside.mid")) + list((tmp_path / "one").glob("outside.mid"))
+
+
+@pytest.mark.parametrize(("name", "pack"), [("music.zip", zipped), ("music.tar.gz", tarred)])
+def test_a_damaged_archive_leaves_nothing_half_unpacked(server, tmp_path, name, pack):
+    data = pack({f"{number}.mid": bytes(range(256)) * 9 for number in range(9)})
+    archive = served(server, name, data[: len(data) // 2])
+    with pytest.raises(DownloadError, match="could not be unpacked"):
+        unpacked(archive, tmp_path)
+    assert left_in(tmp_path) == [name]
