@@ -77,7 +77,8 @@ class Players:
 
     def _repr_html_(self) -> str:
         figures = "".join(self._figure(label) for label in self.tracks)
-        return f'<div style="display:flex;flex-wrap:wrap;gap:12px;align-items:start">{figures}</div>{_script()[1]}'
+        beside = "display:flex;flex-wrap:wrap;gap:12px;align-items:start" if len(self.tracks) > 1 else ""
+        return f'<div style="{beside}">{figures}</div>{_script()[1]}'
 
     def _figure(self, label: str) -> str:
         track, sound = self.tracks[label], self.sounds[label]
@@ -91,7 +92,7 @@ class Players:
         tag = _script()[0]
         return (
             f'<{tag} data-seconds="{seconds:.4f}" data-top="{top_px}" style="display:block;flex:1 1 {NARROWEST_PX}px;'
-            f'min-width:0;max-width:{WIDEST_PX}px"><figure style="margin:0">'
+            f'min-width:0;max-width:{WIDEST_PX}px"><figure style="margin:0;max-width:{WIDEST_PX}px">'
             f"<figcaption><b>{escape(label)}</b></figcaption>"
             f'<img alt="{escape(alt)}" width="100%" height="{height_px}" '
             f'src="data:image/svg+xml;base64,{_base64(svg.encode())}">'

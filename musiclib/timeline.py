@@ -1,7 +1,8 @@
 """The picture of a player: spectrogram and piano roll over one axis of seconds, as one SVG.
 
-Places along time are percentages and all else is in pixels, so the picture is as wide as its page and the letters
-keep their size. It knows light and dark itself. Colours are Okabe and Ito's, and no meaning rests on colour alone.
+Places along time are fractions (--x, --w) of what the margins leave, and all else is in pixels, so the picture is as
+wide as its page and the letters keep their size. It knows light and dark itself. Colours are Okabe and Ito's, and no
+meaning rests on colour alone.
 
 Notebook: 05 scores to piano rolls.
 """
@@ -30,12 +31,18 @@ HIGHEST_HZ = SAMPLE_RATE_HZ / 2
 ONSET_TOLERANCE_S = 0.05  # mir_eval's
 BLACK_KEYS = {1, 3, 6, 8, 10}
 INSTRUMENT_CLASSES = ("hit", "second", "third")
-STYLE = """
-:root{color-scheme:light dark}
+INSIDE = f"(100% - {LEFT_PX + RIGHT_PX}px)"
+STYLE = f"""
+rect[style],image[style]{{x:calc(var(--x)*{INSIDE} + {LEFT_PX}px);width:calc(var(--w)*{INSIDE})}}
+text[style],.tick{{transform:translateX(calc(var(--x)*{INSIDE} + {LEFT_PX}px))}}
+:root{{color-scheme:light dark}}
+"""
+STYLE += """
 text{fill:light-dark(#555,#bbb);font:10px system-ui,sans-serif}
 .paper{fill:light-dark(#fff,#181818)}
 .black{fill:light-dark(#f2f2f2,#222)}
 .line{stroke:light-dark(#ddd,#3a3a3a)}
+.tick{stroke:gray}
 .hit,.second,.third{stroke:light-dark(#fff,#181818);stroke-width:.8}
 .hit{fill:light-dark(#0072b2,#56b4e9)}
 .second{fill:light-dark(#d55e00,#e69f00)}
@@ -46,7 +53,9 @@ text{fill:light-dark(#555,#bbb);font:10px system-ui,sans-serif}
 .hatch{stroke:light-dark(#d55e00,#e69f00);stroke-width:3}
 image{image-rendering:pixelated}
 """
-HATCH = (
+WHOLE = 'style="--x:0;--w:1"'
+DEFINITIONS = (
+    f'<clipPath id="plot"><rect {WHOLE} height="100%"/></clipPath>'
     '<pattern id="hatch" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
     '<path class="hatch" d="M0 0V5"/></pattern>'
 )
@@ -79,12 +88,10 @@ def draw(
         y += height
     ruler = _ruler(seconds, y)
     height = y + RULER_PX
-    inside = f'x="{LEFT_PX}" width="92%" style="width:calc(100% - {LEFT_PX + RIGHT_PX}px)'
     svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="100%" height="{height}"><style>{STYLE}</style>{HATCH}'
-        f'<rect class="paper" width="100%" height="100%"/>{"".join(margin)}{"".join(legend)}'
-        f'<svg {inside}" height="{y}">{"".join(plot)}</svg>'
-        f'<svg {inside};overflow:visible" height="{height}">{ruler}</svg></svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="100%" height="{height}"><style>{STYLE}</style>{DEFINITIONS}'
+        f'<rect class="paper" width="100%" height="100%"/>{"".join(margin)}{"".join(legend)}{ruler}'
+        f'<g clip-path="url(#plot)">{"".join(plot)}</g></svg>'
     )
     return svg, top, height
 
@@ -169,15 +176,15 @@ def _roll(marked: list[tuple[str, Note]], seconds: float, top: int) -> tuple[str
         return bottom - (pitch - low + 1) * row_px
 
     keys = [
-        f'<rect class="black" y="{y(pitch)}" width="100%" height="{row_px}"/>'
+        f'<rect class="black" {WHOLE} y="{y(pitch)}" height="{row_px}"/>'
         for pitch in range(low, high + 1)
         if pitch % 12 in BLACK_KEYS
     ]
     named = [pitch for pitch in range(low, high + 1) if pitch % 12 == 0 or (rows <= 26 and pitch % 12 == 7)]
     lines = [f'<path class="line" d="M0 {y(p) + row_px}h9999"/>' for p in named if p % 12 == 0]
     bars = [
-        f'<rect class="{kind}" x="{100 * note.onset_s / seconds:.2f}%" y="{y(note.pitch)}" '
-        f'width="{100 * note.duration_s / seconds:.2f}%" height="{row_px}" rx="1"/>'
+        f'<rect class="{kind}" {_span(note.onset_s / seconds, note.duration_s / seconds)} y="{y(note.pitch)}" '
+        f'height="{row_px}" rx="1"/>'
         for kind, note in sorted(marked, key=lambda pair: pair[0] == "truth")
     ]
     names = [_label(y(pitch) + row_px / 2, pitch_name(pitch)) for pitch in named]
@@ -199,7 +206,8 @@ def _spectrogram(sound: Tensor, y: int) -> str:
     """The mel spectrogram as a picture of few colours, each column centred on its frame's time."""
     padded = torch.nn.functional.pad(sound, (0, max(0, 2 * HOP_SAMPLES - len(sound))))
     power = mel_power(stft(padded))
-    wide_s = power.shape[1] * HOP_SAMPLES / SAMPLE_RATE_HZ
+    hop_s = HOP_SAMPLES / SAMPLE_RATE_HZ
+    wide_s = power.shape[1] * hop_s
     if power.shape[1] > MOST_COLUMNS:
         power = torch.nn.functional.adaptive_avg_pool1d(power, MOST_COLUMNS)
     level = (power_to_db(power) - LOWEST_DB) / (HIGHEST_DB - LOWEST_DB)
@@ -212,11 +220,16 @@ def _spectrogram(sound: Tensor, y: int) -> str:
     picture.save(file, "PNG", optimize=True)
     seconds = len(sound) / SAMPLE_RATE_HZ
     return (
-        f'<rect y="{y}" width="100%" height="{SPECTROGRAM_PX}"/>'
-        f'<image x="{-50 * HOP_SAMPLES / SAMPLE_RATE_HZ / seconds:.3f}%" y="{y}" width="{100 * wide_s / seconds:.3f}%" '
+        f'<rect {WHOLE} y="{y}" height="{SPECTROGRAM_PX}"/>'
+        f'<image {_span(-0.5 * hop_s / seconds, wide_s / seconds)} y="{y}" '
         f'height="{SPECTROGRAM_PX}" preserveAspectRatio="none" '
         f'href="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"/>'
     )
+
+
+def _span(start: float, length: float) -> str:
+    """Where something lies along time, as fractions of the whole."""
+    return f'style="--x:{start:.5g};--w:{length:.5g}"'
 
 
 def _label(y: float, words: str) -> str:
@@ -230,8 +243,8 @@ def _ruler(seconds: float, y: int) -> str:
     )
     ticks = []
     for k in range(int(seconds / step_s) + 1):
-        x, name = 100 * k * step_s / seconds, f"{k * step_s:g}" + ("" if k else " s")
-        if x < 98 or len(name) < 2:
-            ticks.append(f'<text x="{x:.2f}%" y="{y + 14}" text-anchor="{"middle" if k else "start"}">{name}</text>')
-        ticks.append(f'<rect class="tick" x="{x:.2f}%" y="{y}" width="1" height="4" fill="gray"/>')
-    return "".join(ticks)
+        at = f'style="--x:{k * step_s / seconds:.5g}"'
+        ticks.append(
+            f'<path class="tick" {at} d="M0 {y}v4"/><text {at} y="{y + 15}">{k * step_s:g}{"" if k else " s"}</text>'
+        )
+    return f'<g text-anchor="middle">{"".join(ticks)}</g>'
