@@ -8,6 +8,7 @@ course: setup          ## execute all notebooks in order, write their pages to b
 	$(BIN)/python -m musiclib course
 
 test: setup            ## style, tests, and every notebook under nbval
+	@bash .ci/chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n 2 -m "slow or not slow" tests
