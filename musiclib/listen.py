@@ -93,7 +93,7 @@ class Players:
         return (
             f'<{tag} data-seconds="{seconds:.4f}" data-top="{top_px}" style="display:block;flex:1 1 {NARROWEST_PX}px;'
             f'min-width:0;max-width:{WIDEST_PX}px"><figure style="margin:0;max-width:{WIDEST_PX}px">'
-            f"<figcaption><b>{escape(label)}</b></figcaption>"
+            f'<figcaption style="font-weight:bold">{escape(label)}</figcaption>'
             f'<img alt="{escape(alt)}" width="100%" height="{height_px}" '
             f'src="data:image/svg+xml;base64,{_base64(svg.encode())}">'
             f"{audio_tag(sound * self.gain, label, 'width:100%')}</figure></{tag}>"
