@@ -310,16 +310,24 @@ def in_a_process(tmp_path, name, patch="", jobs=1):
     )  # fmt: skip
 
 
-SLOWLY = "import time, symusic\nread = symusic.Score.from_midi\n" + (
-    "def slow(data):\n    time.sleep(0.02)\n    return read(data)\nsymusic.Score.from_midi = slow\n"
-)
+PATCH = """
+import os, time
+from symusic.factory import ScoreFactory
+read = ScoreFactory.from_midi
+
+def patched(self, data, *rest):
+    {}
+    return read(self, data, *rest)
+
+ScoreFactory.from_midi = patched
+"""
 
 
 @pytest.mark.slow
 def test_killed_and_started_again_it_ends_with_the_same_bytes(tmp_path):
     many(tmp_path / "in")
     whole = ingest(tmp_path / "in", tmp_path / "whole.corpus", jobs=1)
-    running = in_a_process(tmp_path, "killed.corpus", SLOWLY)
+    running = in_a_process(tmp_path, "killed.corpus", PATCH.format("time.sleep(0.02)"))
     work = tmp_path / "killed.corpus.parts"
     while len(list(work.glob("*.safetensors"))) < 5:
         time.sleep(0.01)
@@ -386,11 +394,8 @@ def test_a_file_that_ends_its_process_costs_that_file_alone(tmp_path):
     many(tmp_path / "in", 12)
     (tmp_path / "in" / "006.mid").write_bytes((tmp_path / "in" / "006.mid").read_bytes() + b"DIE")
     (tmp_path / "in" / "007.mid").write_bytes((tmp_path / "in" / "007.mid").read_bytes() + b"DIE")
-    die = "import os, symusic\nread = symusic.Score.from_midi\n" + (
-        "def deadly(data):\n    if data.endswith(b'DIE'):\n        os.kill(os.getpid(), 11)\n    return read(data)\n"
-        "symusic.Score.from_midi = deadly\n"
-    )
-    running = in_a_process(tmp_path, "out.corpus", die, jobs=2)
+    die = "os.kill(os.getpid(), 11) if data.endswith(b'DIE') else None"
+    running = in_a_process(tmp_path, "out.corpus", PATCH.format(die), jobs=2)
     out, errors = running.communicate()
     assert running.returncode == 0, errors
     assert "10 used, 0 empty, 2 corrupt" in out
