@@ -177,3 +177,20 @@ def bars(groups: dict[str, dict[str, float]], ylabel: str, title: str = "") -> F
     axes.spines[["top", "right"]].set_visible(False)
     plt.close(figure)
     return figure
+
+
+def shares(points: dict[str, tuple[float, float, float]], targets: dict[str, float], xlabel: str) -> Figure:
+    """Shares with their intervals, one row each from the top down: {name: (share, low, high)}; targets as lines."""
+    figure, axes = plt.subplots(figsize=(6.4, 1.3 + 0.32 * len(points)), layout="constrained")
+    for row, (share, low, high) in enumerate(points.values()):
+        axes.plot([low, high], [row, row], color=BLUE, linewidth=2, solid_capstyle="butt")
+        axes.plot(share, row, "o", color=BLUE, markersize=7)
+    for (name, value), style in zip(targets.items(), ("--", ":"), strict=False):
+        axes.axvline(value, color=ORANGE, linestyle=style, linewidth=1.2, label=f"{name}, {value:.0%}")
+    axes.set_yticks(range(len(points)), list(points))
+    axes.set(xlim=(-0.02, 1.02), ylim=(len(points) - 0.5, -0.5), xlabel=xlabel)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    figure.legend(frameon=False, fontsize=8, loc="outside upper right", ncols=len(targets))
+    axes.spines[["top", "right"]].set_visible(False)
+    plt.close(figure)
+    return figure
