@@ -108,7 +108,7 @@ class Corpus(Sequence[Piece]):
         index = range(len(self))[index]
         start, end = (int(x) for x in self.pieces["start"][index : index + 2])
         notes = np.empty(end - start, GRID_NOTE)
-        for field, values in self._notes.items():
+        for field, values in self._notes.items() if end > start else ():  # the library slices nothing of no length
             notes[field] = values[start:end]
         grid, bar_steps, first_bar = (int(self.pieces[key][index]) for key in ("grid", "bar_steps", "first_bar"))
         return Piece(
@@ -117,7 +117,7 @@ class Corpus(Sequence[Piece]):
 
     def notes(self, field: str) -> np.ndarray:
         """(all notes,) one field of GRID_NOTE of all pieces, one after the other."""
-        return self._notes[field][:]
+        return self._file.get_tensor(field)
 
     def described(self) -> dict[str, list[str]]:
         """Each piece's name, group and published split."""

@@ -81,12 +81,12 @@ def test_a_shipped_corpus(name, least, metres):
     assert len(melodies) == len(corpus), "a melody is there twice"
 
 
-def test_tunes_are_monophonic_and_chorales_in_four_parts():
+def test_tunes_are_monophonic_and_chorales_are_not():
     for piece in shipped("fiddle-tunes"):
         notes = piece.notes
         assert (notes["onset"][:-1] + notes["length"][:-1] <= notes["onset"][1:]).all()
     for piece in shipped("chorales"):
-        assert piece.roll().sounding.sum(1).max() <= 4
+        assert piece.roll().sounding.sum(1).max() <= 5  # in three of them a part divides
 
 
 def test_a_tune_printed_in_two_books_is_in_one_split():
