@@ -23,7 +23,9 @@ FOLDER = Path(__file__).parent / "benchmarks"
 def bench(monkeypatch):
     """The benchmarks' modules, which are scripts beside each other and no package."""
     monkeypatch.syspath_prepend(FOLDER)
-    return SimpleNamespace(**{name: importlib.import_module(name) for name in ("timing", "sounds", "slots")})
+    return SimpleNamespace(
+        **{name: importlib.import_module(name) for name in ("timing", "sounds", "slots", "musicvae")}
+    )
 
 
 @pytest.mark.parametrize("mask", ["none", "sigmoid"])
@@ -63,6 +65,22 @@ def test_plain_scores_are_the_same_scores(bench):
     assert bench.slots.score_plainly(notes, slots) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("decoder", ["flat", "hierarchical"])
+def test_the_loop_computes_what_the_fused_call_computes(bench, decoder):
+    """The same logits, and the same gradients of the weights, cell by cell."""
+    model = bench.musicvae.model_of(decoder, quick=True).cpu()
+    loop = bench.musicvae.Loop(model)
+    x, z = torch.randint(130, (3, 256)), torch.randn(3, 16)
+    ours, plain = model.logits(x, z), loop.logits(x, z)
+    torch.testing.assert_close(plain, ours, atol=1e-4, rtol=1e-4)
+    model.negative_log_likelihood(x, ours).mean().backward()
+    model.negative_log_likelihood(x, plain).mean().backward()
+    for layer, cell in enumerate(loop.cells):
+        for name, weights in cell.named_parameters():
+            expected = getattr(model.decoder.lstm, f"{name}_l{layer}").grad
+            torch.testing.assert_close(weights.grad, expected, atol=1e-3, rtol=1e-3)
+
+
 @pytest.mark.slow
 def test_a_quick_run():
     done = subprocess.run([sys.executable, FOLDER / "bench.py", "--quick"], capture_output=True, text=True, check=False)
@@ -70,4 +88,6 @@ def test_a_quick_run():
     assert "Hardware:" in done.stdout
     assert re.search(r"\| training step, paper's model \| .* × \| 2 × \|", done.stdout)
     assert "evaluated chords" in done.stdout
+    assert re.search(r"\| teacher forcing, hierarchical, bf16 \| .* × \| 5 × \|", done.stdout)
+    assert re.search(r"\| sampling, flat, 64 \| \d+ \|", done.stdout)
     assert re.search(r"\| ours, (bf16|fp32) \|", done.stdout)

@@ -5,6 +5,10 @@
 3. One training step of the paper's model: bf16, channels last, the long axis of the grid where CPU convolutions want
    it, against fp32 on (frequency, time) grids. With GFLOP/s, and the share of what a large convolution reaches here.
 4. Evaluation: chords made, taken apart and matched in batches, against one file, one pass, one matching a chord.
+5. MusicVAE: logits of 32 pieces and their gradients in one call of an LSTM, against a loop over steps of LSTM cells in
+   fp32 that computes the same. bf16 is measured on every machine; training takes it only where that is worth it.
+6. MusicVAE: tokens per second when it composes.
+7. MIDI files: a folder ingested in one process, report and corpus written, against pretty_midi file by file.
 
 Each measurement has a process of its own, so that its peak memory is its own. `--quick` only shows that all of it
 runs: its sizes are too small for its figures to mean anything.
@@ -18,6 +22,8 @@ import resource
 import subprocess
 import sys
 
+import ingestion
+import musicvae
 import slots
 import sounds
 import torch
@@ -25,28 +31,35 @@ from timing import DEVICE
 
 from musiclib import ledger, training
 
-MEASUREMENTS = {
-    function.__name__: function
-    for function in (
-        sounds.bank_ours,
-        sounds.bank_shipped,
-        sounds.bank_plain,
-        sounds.spectrograms_ours,
-        sounds.spectrograms_plain,
-        slots.step_ours,
-        slots.step_plain,
-        slots.limits,
-        slots.synchronisations,
-        slots.evaluation_ours,
-        slots.evaluation_plain,
-    )
-}
+MEASUREMENTS = (
+    {
+        function.__name__: function
+        for function in (
+            sounds.bank_ours,
+            sounds.bank_shipped,
+            sounds.bank_plain,
+            sounds.spectrograms_ours,
+            sounds.spectrograms_plain,
+            slots.step_ours,
+            slots.step_plain,
+            slots.limits,
+            slots.synchronisations,
+            slots.evaluation_ours,
+            slots.evaluation_plain,
+        )
+    }
+    | musicvae.MEASUREMENTS
+    | musicvae.SAMPLING
+    | ingestion.MEASUREMENTS
+)
 COMPARISONS = (
     ("render a note", "bank_ours", "bank_plain", 50),
     ("have a note, from the shipped bank", "bank_shipped", "bank_plain", 50),
     ("chord spectrogram", "spectrograms_ours", "spectrograms_plain", 10),
     ("training step, paper's model", "step_ours", "step_plain", 3 if DEVICE.type == "cuda" else 2),
     ("evaluate a chord, small model", "evaluation_ours", "evaluation_plain", None),
+    *musicvae.COMPARISONS,
+    *ingestion.COMPARISONS,
 )
 
 
@@ -98,6 +111,8 @@ def compare(quick: bool) -> None:
     print("\n" + ledger.table(rows, header) + "\n")
     print("\n".join(notes))
     print("\n" + floating_point_table(measured["step_ours"], measured["step_plain"], measured_alone("limits", quick)))
+    drawn = {name: measured_alone(name, quick) for name in musicvae.SAMPLING}
+    print("\n" + ledger.table(musicvae.sampling_rows(drawn), musicvae.SAMPLING_HEADER))
     rates = {"steps": measured["step_ours"], "evaluated chords": measured["evaluation_ours"]}
     print(
         "\nA second holds " + ", ".join(f"{1 / result['seconds']:.3g} {name}" for name, result in rates.items()) + "."
