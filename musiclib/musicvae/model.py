@@ -212,6 +212,7 @@ class MusicVAE(nn.Module):
         logits, _ = self.decoder(previous, contexts, self.decoder.first_state(contexts))
         return logits.unflatten(0, (-1, bars)).flatten(1, 2)
 
+    @torch.no_grad()
     def sample(self, z: Tensor, temperature: float = 1.0, steps: int | None = None) -> Tensor:
         """Decodes step by step, each hearing what was drawn before.
 
