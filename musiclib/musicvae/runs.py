@@ -16,7 +16,7 @@ from torch import Tensor
 from musiclib import corpora, ledger, paths, training
 from musiclib.musicvae.data import Windows
 from musiclib.musicvae.evaluation import active_dimensions, reconstruction
-from musiclib.musicvae.experiments import EXPERIMENTS, Experiment
+from musiclib.musicvae.experiments import EXPERIMENTS, Experiment, find
 from musiclib.musicvae.model import MusicVAE, MusicVAEConfig
 from musiclib.pieces import SPLITS
 from musiclib.presets import default_device
@@ -43,6 +43,8 @@ def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float =
     ships = experiment.ships and size == "small" and not seed
     torch.manual_seed(seed)
     model = MusicVAE(experiment.model_config(size))
+    if before := experiment.needs(size):
+        model.load_state_dict(load(find(before).run_name(size, seed)).state_dict())
     data = {s: windows(experiment.corpus, s, experiment.kind, model.config.bars) for s in SPLITS}
     per_epoch = max(1, len(data["train"]) // config.batch)
     kept = {epoch: epoch * per_epoch for epoch in experiment.epochs if epoch * per_epoch <= config.steps}
@@ -105,7 +107,8 @@ def samples(name: str) -> dict[int, Tensor]:
 
 
 def missing(size: str, seed: int = 0, only: Collection[str] = ()) -> list[Experiment]:
-    """What the ledger lacks, of all experiments or of those whose name or table is in `only`.
+    """What the ledger lacks, of all experiments or of those whose name or table is in `only`; what one needs comes
+    before it, even if only its weights are missing.
 
     Raises:
         ValueError: `only` names no experiment and no table.
@@ -114,13 +117,15 @@ def missing(size: str, seed: int = 0, only: Collection[str] = ()) -> list[Experi
     if unknown := set(only) - known:
         raise ValueError(f"No experiment or table {', '.join(sorted(unknown))}: choose of {', '.join(sorted(known))}.")
     in_ledger = {entry["name"] for entry in ledger.entries("musicvae")}
-    return [
-        experiment
-        for experiment in EXPERIMENTS.values()
-        if size in experiment.sizes
-        and (not only or {experiment.name, experiment.table} & set(only))
-        and experiment.run_name(size, seed) not in in_ledger
-    ]
+    todo: dict[str, Experiment] = {}
+    for experiment in EXPERIMENTS.values():
+        wanted = size in experiment.sizes and (not only or {experiment.name, experiment.table} & set(only))
+        if wanted and experiment.run_name(size, seed) not in in_ledger:
+            before = experiment.needs(size)
+            if before and not checkpoint(find(before).run_name(size, seed)).exists():
+                todo.setdefault(before, find(before))
+            todo[experiment.name] = experiment
+    return list(todo.values())
 
 
 def trained(experiment: Experiment, size: str) -> MusicVAE:
@@ -130,6 +135,8 @@ def trained(experiment: Experiment, size: str) -> MusicVAE:
         print(f"Found the trained model {name}, loading it.")
     else:
         print(f"No trained model {name} yet: training it.")
+        if before := experiment.needs(size):
+            trained(find(before), size)
         train(experiment, size)
     return load(name)
 
