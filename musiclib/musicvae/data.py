@@ -38,18 +38,15 @@ def melody_tokens(roll: PianoRoll) -> np.ndarray:
 
 def _melody_pitch(roll: PianoRoll) -> np.ndarray:
     """(T,) the pitch that the melody holds at each step, or NOTE_OFF: the last struck, while it sounds."""
-    pitch, held = np.full(len(roll), NOTE_OFF, np.int64), NOTE_OFF
-    highest = PITCHES - 1 - np.argmax(roll.onset[:, ::-1], 1)
-    struck = roll.onset.any(1)
-    for t in range(len(roll)):
-        if struck[t]:
-            held = highest[t]
-        elif t == 0 and roll.sounding[0].any():
-            held = PITCHES - 1 - np.argmax(roll.sounding[0, ::-1])
-        elif held != NOTE_OFF and not roll.sounding[t, held]:
-            held = NOTE_OFF
-        pitch[t] = held
-    return pitch
+    steps = np.arange(len(roll))
+    begun = roll.onset.copy()
+    if not begun[:1].any():
+        begun[:1] = roll.sounding[:1]
+    highest = PITCHES - 1 - np.argmax(begun[:, ::-1], 1)
+    last = np.maximum.accumulate(np.where(begun.any(1), steps, -1))  # when the held note was struck
+    held = highest[last]
+    silent = np.maximum.accumulate(np.where(roll.sounding[steps, held], -1, steps))  # when it was last not heard
+    return np.where((last < 0) | (silent >= last), NOTE_OFF, held)
 
 
 def roll_of_tokens(tokens: Tensor | np.ndarray, step_s: float = 0.125) -> PianoRoll:
