@@ -16,7 +16,7 @@ NOTE = st.tuples(
 
 
 def piece(name, notes=((0, 4, 60, 90),), **rest):
-    return Piece(name, np.array(notes, GRID_NOTE), **rest)
+    return Piece(name, np.array(list(notes), GRID_NOTE), **rest)
 
 
 @st.composite
