@@ -71,8 +71,8 @@ SMALL = {
 SMALL_LONG = SMALL | {"latent": 128, "encoder_layers": 1, "free_bits": 256.0}
 SMALL_FOUR = SMALL_LONG | {"bars": 4, "free_bits": 64.0}
 SMALL_PLAN = {"conductor_width": 192}
-FOUR_BARS = {"steps": 4000, "evaluate_every": 1000}
-SIXTEEN_BARS = {"steps": 2600, "batch": 16, "learning_rate": 2e-3, "evaluate_every": 650}
+FOUR_BARS = {"steps": 3000, "evaluate_every": 1000}
+SIXTEEN_BARS = {"steps": 2000, "batch": 16, "learning_rate": 2e-3, "evaluate_every": 500}
 COLLAPSE = {"steps": 2000, "evaluate_every": 200}
 
 EXPERIMENTS = {
