@@ -116,6 +116,8 @@ def _tunes(file: Path) -> list[Piece]:
         if len(signatures) != 1 or not signatures <= DUPLE.keys() or not score.parts:
             continue
         bars = list(score.parts[0].getElementsByClass("Measure"))
+        if not bars:
+            continue  # printed without bar lines
         number = f"-{score.metadata.number}" if len(scores) > 1 else ""
         bar_quarters = DUPLE[signatures.pop()] / 4
         first = Fraction(bars[0].duration.quarterLength)

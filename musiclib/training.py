@@ -85,14 +85,12 @@ def autocast(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype, enabled=dtype is not None)
 
 
-def launch(devices: int | str = 1, cpu_precision: str | None = None) -> Fabric:
-    """A Fabric on the best accelerator here, with mixed precision, or `cpu_precision` where there is no GPU; under
-    `fabric run` it joins the others."""
+def launch(devices: int | str = 1) -> Fabric:
+    """A Fabric on the best accelerator here, with mixed precision; under `fabric run` it joins the others."""
     accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     under_fabric_run = os.environ.get("LT_CLI_USED") == "1"
     placement = {} if under_fabric_run else {"accelerator": accelerator, "devices": devices}
-    precision = (accelerator == "cpu" and cpu_precision) or precision_of(torch.device(accelerator))
-    fabric = Fabric(precision=precision, **placement)
+    fabric = Fabric(precision=precision_of(torch.device(accelerator)), **placement)
     if not under_fabric_run:  # which has launched already and forbids a second time
         fabric.launch()
     return fabric

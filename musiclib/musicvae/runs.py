@@ -53,7 +53,6 @@ def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float =
         lambda model, index, step: model(data["train"].transposed(index), step).total,
         len(data["train"]),
         config,
-        fabric=training.launch(cpu_precision="32-true"),  # bf16 LSTMs are three times slower than fp32 on CPUs
         run=run,
         evaluate=lambda model: reconstruction(model, data["valid"], VALIDATION_WINDOWS),
         select=SELECT[experiment.kind],
