@@ -24,7 +24,8 @@ def reconstruction(model: MusicVAE, windows: Windows, limit: int | None = None) 
     Returns:
         For each way of decoding ("teacher_forced", "sampled", "drawn": at temperature 1) the share of steps, or of
         bits, that agree and the note F1; their standard errors over pieces, since windows of one piece are alike; what
-        an answer without a single note would score ("unchanged": all holds, or all silent); the likelihood's and the KL divergence's nats.
+        an answer without a single note would score ("unchanged": all holds, or all silent); the likelihood's and the
+        KL divergence's nats.
     """
     index = torch.linspace(0, len(windows) - 1, min(limit or len(windows), len(windows))).round().long()
     device, was_training = next(model.parameters()).device, model.training
