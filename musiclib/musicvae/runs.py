@@ -102,7 +102,8 @@ def samples_path(name: str) -> Path:
 
 def samples(name: str) -> dict[int, Tensor]:
     """Samples (8, T) or (8, T, 176) after each kept number of epochs, from the same z."""
-    return {int(epoch): drawn for epoch, drawn in sorted(load_file(samples_path(name)).items())}
+    drawn = {int(epoch): x for epoch, x in load_file(samples_path(name)).items()}
+    return {epoch: drawn[epoch] for epoch in sorted(drawn)}
 
 
 def missing(size: str, seed: int = 0, only: Collection[str] = ()) -> list[Experiment]:
