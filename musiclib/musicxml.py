@@ -5,6 +5,7 @@ Notebook: 05 scores to piano rolls.
 
 import io
 import re
+import sys
 import zipfile
 from collections import defaultdict
 from contextlib import suppress
@@ -28,7 +29,8 @@ def parse(path: Path, data: bytes) -> Score:
     Raises:
         ScoreError: it is damaged.
     """
-    import music21  # not above: in a notebook its import makes every later picture twice as large
+    _load_music21()
+    import music21
 
     try:
         score = music21.converter.parseData(_unzipped(path, data), format="musicxml").toSoundingPitch()
@@ -41,6 +43,20 @@ def parse(path: Path, data: bytes) -> Score:
         raise
     except Exception as error:  # music21 and the XML parser raise whatever they stumble upon
         raise ScoreError(f"{path} is damaged MusicXML ({error}): export or download it again.") from error
+
+
+def _load_music21() -> None:
+    """Imports music21, which is slow and so not done above. In a notebook its import makes every later picture twice
+    as large; this is undone."""
+    if "music21" in sys.modules or "matplotlib_inline" not in sys.modules:
+        return
+    from matplotlib_inline.config import InlineBackend
+
+    pictures = InlineBackend.instance()
+    formats = set(pictures.figure_formats)
+    import music21  # noqa: F401
+
+    pictures.figure_formats = formats
 
 
 def _unzipped(path: Path, data: bytes) -> bytes:
@@ -87,6 +103,7 @@ def musicxml(roll: PianoRoll, steps_per_quarter: int = 4) -> str:
     Raises:
         ScoreError: the roll has no steps.
     """
+    _load_music21()
     import music21
 
     if not len(roll):
