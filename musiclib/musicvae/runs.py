@@ -44,7 +44,7 @@ def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float =
     torch.manual_seed(seed)
     model = MusicVAE(experiment.model_config(size))
     if before := experiment.needs(size):
-        model.load_state_dict(load(find(before).run_name(size, seed)).state_dict())
+        model.load_state_dict(model.state_dict() | load(find(before).run_name(size, seed)).state_dict())
     data = {s: windows(experiment.corpus, s, experiment.kind, model.config.bars) for s in SPLITS}
     per_epoch = max(1, len(data["train"]) // config.batch)
     kept = {epoch: epoch * per_epoch for epoch in experiment.epochs if epoch * per_epoch <= config.steps}
