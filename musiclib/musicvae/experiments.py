@@ -69,7 +69,7 @@ SMALL = {
     "beta_max": 0.1, "beta_rate": 0.9999, "sampling_rate": 0.0,
 }  # fmt: skip
 SMALL_LONG = SMALL | {"bars": 16, "free_bits": 256.0}
-SIXTEEN_BARS = {"steps": 2500, "batch": 16, "learning_rate": 2e-3, "evaluate_every": 500}
+SIXTEEN_BARS = {"steps": 1500, "batch": 16, "learning_rate": 2e-3, "evaluate_every": 500}
 COLLAPSE = {"steps": 2000, "evaluate_every": 200}
 
 EXPERIMENTS = {
