@@ -5,7 +5,6 @@ Notebook: 05 scores to piano rolls.
 
 import io
 import re
-import sys
 import zipfile
 from collections import defaultdict
 from contextlib import suppress
@@ -46,17 +45,11 @@ def parse(path: Path, data: bytes) -> Score:
 
 
 def _load_music21() -> None:
-    """Imports music21, which is slow and so not done above. In a notebook its import makes every later picture twice
-    as large; this is undone."""
-    if "music21" in sys.modules or "matplotlib_inline" not in sys.modules:
-        return
-    from matplotlib_inline.config import InlineBackend
+    """Imports music21, which is slow and so not done above, without what it does to a notebook: a second after its
+    import a timer of its own makes every later picture twice as large."""
+    from music21 import ipython21
 
-    pictures = InlineBackend.instance()
-    formats = set(pictures.figure_formats)
-    import music21  # noqa: F401
-
-    pictures.figure_formats = formats
+    ipython21.load_ipython_extension = lambda shell: None  # what the timer calls
 
 
 def _unzipped(path: Path, data: bytes) -> bytes:
