@@ -31,6 +31,7 @@ class Experiment:
         training: changed fields at the small size.
         starts_from: at the small size, the experiment whose trained weights it starts from: few bars are learned
             sooner than many, and no weight depends on their number. A conductor begins anew.
+        beside: an experiment before this one, with the same windows: the gain over it is part of the scores.
         epochs: after so many of them the weights are kept, and samples of each are part of the results.
         paper: the original's figures: steps right, teacher-forced and sampled.
         ships: whether the trained small weights are part of the course.
@@ -44,6 +45,7 @@ class Experiment:
     small: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     starts_from: str | None = None
+    beside: str | None = None
     epochs: tuple[int, ...] = ()
     sizes: tuple[str, ...] = ("small", "short", "paper")
     paper: tuple[float, float] | None = None
@@ -86,7 +88,7 @@ EXPERIMENTS = {
         Experiment(
             "melody-16-hierarchical", "reconstruction", model=BIG | LONG | {"encoder_layers": 2} | PLAN,
             small=SMALL_LONG | {"conductor_width": 64}, training=SIXTEEN_BARS, starts_from="melody-2",
-            paper=(0.919, 0.812), ships=True,
+            beside="melody-16-flat", paper=(0.919, 0.812), ships=True,
         ),
         Experiment(
             "chorale-2", "reconstruction", corpus="chorales", kind="roll", model=BIG, small=SMALL,

@@ -3,8 +3,6 @@
 Notebooks: 06 MusicVAE, 07 MusicVAE evaluation, 14 reproduction.
 """
 
-import math
-
 from musiclib import ledger
 from musiclib.musicvae.experiments import EXPERIMENTS, Experiment
 
@@ -41,15 +39,15 @@ def _row(experiment: Experiment, size: str) -> list[str]:
 
 
 def gap(one: str, other: str, size: str, score: str = "sampled") -> tuple[float, float]:
-    """How far experiment `one` is above `other` on test, and the half-width of the 95 % interval of that difference,
-    as if the two were scored on different pieces; on the same ones it is narrower.
+    """How many more steps experiment `one` gets right than `other` on the same test windows, as a share, and the
+    half-width of the 95 % interval of that difference over pieces.
 
     Raises:
         FileNotFoundError: one of them has not been run.
     """
-    a, b = (ledger.entry(EXPERIMENTS[name].run_name(size))["metrics"]["test"] for name in (one, other))
-    error = math.hypot(a[f"{score}_standard_error"], b[f"{score}_standard_error"])
-    return a[score] - b[score], 1.96 * error
+    ledger.entry(EXPERIMENTS[other].run_name(size))
+    gain = ledger.entry(EXPERIMENTS[one].run_name(size))["metrics"]["test"]["over"][other]
+    return gain[score], 1.96 * gain[f"{score}_standard_error"]
 
 
 def readme() -> str:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from musiclib import corpora, ledger, paths, training
 from musiclib.musicvae.data import Windows
-from musiclib.musicvae.evaluation import active_dimensions, reconstruction
+from musiclib.musicvae.evaluation import active_dimensions, gain, reconstruction
 from musiclib.musicvae.experiments import EXPERIMENTS, Experiment, find
 from musiclib.musicvae.model import MusicVAE, MusicVAEConfig
 from musiclib.pieces import SPLITS
@@ -66,6 +66,8 @@ def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float =
         _save_samples((paths.DATA if ships else run) / "samples" / f"{name}.safetensors", model, states)
     training.load_weights(run / "best.safetensors", model)
     scores = {split: reconstruction(model, data[split]) for split in ("valid", "test")}
+    if experiment.beside and checkpoint(beside := find(experiment.beside).run_name(size, seed)).exists():
+        scores["test"]["over"] = {experiment.beside: gain(model, load(beside), data["test"])}
     scores["valid"]["active_dimensions"] = active_dimensions(model, data["valid"])
     about = {"experiment": experiment.name, "training": asdict(config), "scores": scores}
     folder = paths.CHECKPOINTS if ships else run
