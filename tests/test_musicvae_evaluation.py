@@ -10,7 +10,7 @@ from torch import nn
 
 from musiclib.musicvae import evaluation
 from musiclib.musicvae.data import HOLD, KEYS, NOTE_OFF
-from musiclib.musicvae.evaluation import active_dimensions, reconstruction, standard_error
+from musiclib.musicvae.evaluation import active_dimensions, gain, reconstruction, standard_error
 from musiclib.musicvae.model import MusicVAE, MusicVAEConfig, Posterior
 
 MELODY = torch.tensor(
@@ -92,6 +92,16 @@ def test_mistakes_by_hand():
     assert found["sampled_note_f1"] == pytest.approx(2 * 2 / (3 + 2))
     assert found["drawn_note_f1"] == pytest.approx(2 * 3 / (3 + 4))
     assert found["negative_log_likelihood"] == 2
+
+
+def test_gain_by_hand():
+    """The other misses step 2 of both windows, which one of two pieces holds anyway: a gain of 1/4 and of 0."""
+    x = torch.tensor([[60, HOLD, 62, HOLD], [64, HOLD, HOLD, HOLD]], dtype=torch.uint8)
+    found = gain(Parrot(), Parrot(alone=with_step(2, HOLD)), Shelf(x))
+    assert found["sampled"] == pytest.approx(1 / 8)
+    assert found["sampled_standard_error"] == pytest.approx(math.sqrt(2 * (1 / 8) ** 2) / 2)
+    assert found["teacher_forced"] == found["teacher_forced_standard_error"] == 0
+    assert gain(Parrot(alone=with_step(2, HOLD)), Parrot(), Shelf(x))["sampled"] == pytest.approx(-1 / 8)
 
 
 def test_a_note_counts_at_its_pitch_and_its_step():

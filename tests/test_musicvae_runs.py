@@ -33,7 +33,7 @@ def move(monkeypatch, folder):
 def tiny(monkeypatch, tmp_path):
     """Every experiment so small that it trains in a second, on 30 pieces, in folders of its own."""
     for name, experiment in EXPERIMENTS.items():
-        small = experiment.small | SMALL | ({"conductor_width": 5} if "conductor_width" in experiment.small else {})
+        small = experiment.small | SMALL | ({"conductor_width": 4} if "conductor_width" in experiment.small else {})
         monkeypatch.setitem(EXPERIMENTS, name, replace(experiment, small=small, training=STEPS))
     corpus = tmp_path / "corpus.safetensors"
     save_corpus(corpus, map(random_piece, range(30)), "made up")
@@ -48,6 +48,8 @@ def tiny(monkeypatch, tmp_path):
 @pytest.mark.parametrize("name", ["melody-2", "melody-16-flat", "melody-16-hierarchical", "chorale-2"])
 def test_every_kind_of_model_is_trained_and_written_down(tiny, name):
     experiment = find(name)
+    if before := experiment.needs("small"):
+        assert runs.train(find(before), "small")
     assert runs.train(experiment, "small")
     entry = ledger.entry(f"musicvae-{name}-small")
     assert (entry["system"], entry["preset"], entry["seed"]) == ("musicvae", "small", 0)
@@ -64,6 +66,35 @@ def test_every_kind_of_model_is_trained_and_written_down(tiny, name):
     again = reconstruction(runs.load(f"musicvae-{name}-small"), data["test"])
     for score in ("teacher_forced", "negative_log_likelihood", "kl"):  # the shipped weights are fp16
         assert again[score] == pytest.approx(entry["metrics"]["test"][score], rel=0.02, abs=0.01)
+
+
+def test_sixteen_bars_begin_from_two(tiny, monkeypatch):
+    """They take over every weight; a conductor and an encoder's second layer are their own."""
+    assert runs.train(find("melody-2"), "small")
+    two = runs.load("musicvae-melody-2-small").state_dict()
+    for name in ("melody-16-flat", "melody-16-hierarchical"):
+        begun = {}
+        monkeypatch.setattr(runs.training, "fit", lambda model, *_, begun=begun, **__: begun.update(model.state_dict()))
+        with pytest.raises(AttributeError):  # nothing was trained, so there is no history
+            runs.train(find(name), "small")
+        own = {"conductor" if key.startswith("conductor") else key[-3:] for key in begun.keys() - two.keys()}
+        assert own - {"rse"} == {"_l1"} | ({"conductor"} if "hier" in name else set())  # l1, and l1_reverse
+        assert all(torch.equal(begun[key], two[key]) for key in two)
+
+
+def test_the_gain_over_another_is_written_down(tiny):
+    for name in ("melody-2", "melody-16-flat", "melody-16-hierarchical"):
+        assert runs.train(find(name), "small")
+    tests = [ledger.entry(f"musicvae-melody-16-{kind}-small")["metrics"]["test"] for kind in ("flat", "hierarchical")]
+    assert "over" not in tests[0]
+    assert tests[1]["over"]["melody-16-flat"].keys() >= {"sampled", "sampled_standard_error"}
+
+
+def test_what_is_needed_comes_first(tiny):
+    names = [experiment.name for experiment in runs.missing("small", only=["melody-16-flat"])]
+    assert names == ["melody-2", "melody-16-flat"]
+    assert runs.train(find("melody-2"), "small")
+    assert [experiment.name for experiment in runs.missing("small", only=["melody-16-flat"])] == ["melody-16-flat"]
 
 
 def test_a_run_stops_resumes_and_gives_what_an_undisturbed_one_gives(tiny, monkeypatch, tmp_path):

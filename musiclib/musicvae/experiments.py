@@ -30,7 +30,8 @@ class Experiment:
         model: of the paper's size, fields of MusicVAEConfig. small: what is different at the small size, for a CPU.
         training: changed fields at the small size.
         starts_from: at the small size, the experiment whose trained weights it starts from: few bars are learned
-            sooner than many, and no weight depends on their number. A conductor begins anew.
+            sooner than many, and no weight depends on their number. What that one lacks, a conductor or a second
+            layer of the encoder, begins anew.
         beside: an experiment before this one, with the same windows: the gain over it is part of the scores.
         epochs: after so many of them the weights are kept, and samples of each are part of the results.
         paper: the original's figures: steps right, teacher-forced and sampled.
