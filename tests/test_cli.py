@@ -46,7 +46,7 @@ def test_no_duration(text, capsys):
 
 
 @pytest.mark.parametrize("arguments", [
-    [], ["dance"], ["train"], ["train", "musicvae"], ["train", "musicslots", "--preset", "fast"],
+    [], ["dance"], ["train"], ["train", "lyrics"], ["train", "musicslots", "--preset", "fast"],
     ["train", "musicslots", "--seed", "x"], ["rebuild", "violins"], ["badges"],
 ], ids=" ".join)  # fmt: skip
 def test_wrong_usage(arguments, capsys):
