@@ -22,8 +22,8 @@ MAJOR = (0, 2, 4, 5, 7, 9, 11)
 
 
 def parse(path: Path, data: bytes) -> Score:
-    """Notes and tempi of MusicXML, plain or zipped: ties joined, repeats played, at sounding pitch; grace notes and
-    chord symbols are left out.
+    """Notes, tempi and metre of MusicXML, plain or zipped: ties joined, repeats played, at sounding pitch; grace notes
+    and chord symbols are left out.
 
     Raises:
         ScoreError: it is damaged.
@@ -33,11 +33,12 @@ def parse(path: Path, data: bytes) -> Score:
 
     try:
         score = music21.converter.parseData(_unzipped(path, data), format="musicxml").toSoundingPitch()
+        metre = _metre(score.parts.first())
         with suppress(music21.repeat.ExpanderException):  # repeat signs that do not pair: as printed
             score = score.expandRepeats()
         rows = [row for part in score.parts for row in _part_rows(part)]
         tempi = [(float(start), 60 / mark.getQuarterBPM()) for start, _, mark in score.metronomeMarkBoundaries()]
-        return Score(np.array(rows, SCORE_NOTE), tempo_map(tempi), float(score.highestTime))
+        return Score(np.array(rows, SCORE_NOTE), tempo_map(tempi), float(score.highestTime), *metre)
     except ScoreError:
         raise
     except Exception as error:  # music21 and the XML parser raise whatever they stumble upon
@@ -62,6 +63,18 @@ def _unzipped(path: Path, data: bytes) -> bytes:
         if archive.getinfo(name).file_size > MOST_BYTES:
             raise ScoreError(f"{path} unzips to more than {MOST_BYTES >> 20} MiB, which no score has: export it again.")
         return archive.read(name)
+
+
+def _metre(part) -> tuple[tuple[tuple[float, int, int], ...], float]:
+    """Time signatures as printed, and the quarters of a pick-up."""
+    bars = part.getElementsByClass("Measure") if part else ()
+    if not bars:
+        return (), 0.0
+    signs = [(float(sign.getOffsetInHierarchy(part)), sign.numerator, sign.denominator)
+             for sign in part.recurse().getElementsByClass("TimeSignature")]  # fmt: skip
+    first = float(bars[0].duration.quarterLength)
+    bar = 4 * signs[0][1] / signs[0][2] if signs else 4.0
+    return tuple(signs), first if first < bar else 0.0
 
 
 def _part_rows(part) -> list[tuple]:

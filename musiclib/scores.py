@@ -34,11 +34,15 @@ class Score:
         notes: (N,) of SCORE_NOTE, onset and end in quarters.
         tempi: (M, 2) the quarter at which a tempo begins, and its seconds per quarter.
         quarters: the length, rests at the end included.
+        signs: (quarter, numerator, denominator) of each time signature, as printed.
+        pickup_quarters: the length of a bar that is shorter than its time signature says, before the first.
     """
 
     notes: np.ndarray
     tempi: np.ndarray
     quarters: float
+    signs: tuple[tuple[float, int, int], ...] = ()
+    pickup_quarters: float = 0.0
 
     def roll(self, steps_per_quarter: int = 4) -> PianoRoll:
         """On a grid, to the nearest steps; one step lasts what it does at the first tempo."""
@@ -121,7 +125,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _midi(path: Path, data: bytes) -> Score:
-    """Notes and tempi of a MIDI file. A note-on without a note-off is left out, and a note-off without a note-on."""
+    """Notes, tempi and metre of MIDI. A note-on without a note-off is left out, and a note-off without a note-on."""
     import symusic  # not above: only reading files needs it
 
     _check_midi_header(path, data)
@@ -140,8 +144,9 @@ def _midi(path: Path, data: bytes) -> Score:
         own["pitch"], own["velocity"], own["program"] = part["pitch"], part["velocity"], program
         start += len(own)
     tempi = [(tempo.time / score.ticks_per_quarter, tempo.mspq / 1e6) for tempo in score.tempos]
+    signs = [(s.time / score.ticks_per_quarter, s.numerator, s.denominator) for s in score.time_signatures]
     last_marker = max((marker.time for marker in score.markers), default=0) / score.ticks_per_quarter
-    return Score(notes, tempo_map(tempi), max(notes["end"].max(initial=0), last_marker))
+    return Score(notes, tempo_map(tempi), max(notes["end"].max(initial=0), last_marker), tuple(signs))
 
 
 def _check_midi_header(path: Path, data: bytes) -> None:

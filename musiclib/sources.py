@@ -12,7 +12,7 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,9 +135,8 @@ def _score(path: Path, reading: Reading) -> tuple[np.ndarray, int, int, int]:
     if reading.step_s:
         onset, end = score.seconds(onset) / reading.step_s, score.seconds(end) / reading.step_s
     else:
-        signs, pickup = _musicxml_metres(path) if path.suffix.lower() in MUSICXML else (_midi_metres(path), 0.0)
-        bar, start = metre(signs, float(onset.min()), float(end.max()))
-        grid = _bars(bar, start + pickup, reading.steps_per_quarter)
+        bar, start = metre(score.signs, float(onset.min()), float(end.max()))
+        grid = _bars(bar, start + score.pickup_quarters, reading.steps_per_quarter)
         onset, end = onset * reading.steps_per_quarter, end * reading.steps_per_quarter
     notes = score.notes
     return arranged(nearest(onset), nearest(end), notes["pitch"], notes["velocity"], reading.monophonic), *grid
@@ -150,26 +149,7 @@ def _bars(bar_quarters: float, start_quarters: float, steps_per_quarter: int) ->
     return steps_per_quarter, round(bar), round(start_quarters * steps_per_quarter) % round(bar)
 
 
-def _midi_metres(path: Path) -> list[tuple[float, int, int]]:
-    import symusic  # not above: only reading MIDI needs it
-
-    score = symusic.Score.from_midi(path.read_bytes())
-    return [(sign.time / score.ticks_per_quarter, sign.numerator, sign.denominator) for sign in score.time_signatures]
-
-
-def _musicxml_metres(path: Path) -> tuple[list[tuple[float, int, int]], float]:
-    """Time signatures as printed, and the quarters of a pick-up."""
-    import music21  # not above: in a notebook its import makes every later picture twice as large
-
-    part = music21.converter.parse(path, forceSource=True).parts[0]
-    signs = [(float(sign.getOffsetInHierarchy(part)), sign.numerator, sign.denominator)
-             for sign in part.recurse().getElementsByClass("TimeSignature")]  # fmt: skip
-    first = float(part.getElementsByClass("Measure")[0].duration.quarterLength)
-    bar = 4 * signs[0][1] / signs[0][2] if signs else 4.0
-    return signs, first if first < bar else 0.0
-
-
-def metre(signs: list[tuple[float, int, int]], first: float, last: float) -> tuple[float, float]:
+def metre(signs: Sequence[tuple[float, int, int]], first: float, last: float) -> tuple[float, float]:
     """The length of a bar in quarters, and the quarter at which bars begin to be counted.
 
     Args:

@@ -12,7 +12,7 @@ from musiclib.training import TrainingConfig
 
 PAPER_TRAINING = TrainingConfig(50_000, batch=512, learning_rate=1e-3, decay_factor=0.9999)
 TRAINING = {
-    "small": TrainingConfig(24_000, batch=32, learning_rate=4e-3, warmup=100, evaluate_every=2000),
+    "small": TrainingConfig(16_000, batch=32, learning_rate=4e-3, warmup=100, evaluate_every=2000),
     "short": replace(PAPER_TRAINING, steps=3000, batch=256),
     "paper": PAPER_TRAINING,
 }
@@ -68,7 +68,7 @@ class Experiment:
 
 
 SMALL = {
-    "latent": 64, "encoder_width": 192, "decoder_width": 192, "decoder_layers": 2,
+    "latent": 128, "encoder_width": 256, "decoder_width": 192, "decoder_layers": 2,
     "beta_max": 0.1, "beta_rate": 0.9999, "sampling_rate": 0.0,
 }  # fmt: skip
 SMALL_LONG = SMALL | {"bars": 16, "free_bits": 256.0}

@@ -169,6 +169,23 @@ def start_weights(module: nn.Module) -> None:
             weights.zero_().chunk(4)[1].fill_(0.5)
 
 
+@torch.no_grad()
+def start_memory(lstm: nn.LSTM, steps: int) -> None:
+    """How the encoder's memory begins: its units forget at rates spread from one step to all it reads. With open gates
+    alone the first bar is forgotten before the second is over.
+
+    Source: Tallec and Ollivier 2018, Can recurrent neural networks warp time?, equation 16: forget biases ln u,
+    input biases −ln u, u uniform from 1 to the longest memory.
+    """
+    for name, bias in lstm.named_parameters():
+        if name.startswith("bias_ih"):
+            log_u = torch.empty(lstm.hidden_size).uniform_(1, max(1, steps - 1)).log()
+            bias.chunk(4)[0].copy_(-log_u)  # the input gate's
+            bias.chunk(4)[1].copy_(log_u)  # the forget gate's
+        elif name.startswith("bias_hh"):
+            bias.zero_()
+
+
 class MusicVAE(nn.Module):
     """Encoder, and a flat or a hierarchical decoder."""
 
@@ -179,6 +196,7 @@ class MusicVAE(nn.Module):
         self.conductor = Conductor(config) if config.conductor_width else None
         self.decoder = Decoder(config)
         self.apply(start_weights)
+        start_memory(self.encoder.lstm, config.steps)
 
     def forward(self, x: Tensor, step: int) -> Loss:
         """The loss of a batch at a training step; the equation above."""
