@@ -86,6 +86,19 @@ def test_gradient_reaches_every_parameter(config):
     assert without == (["conductor.lstm.weight_ih_l0"] if config.conductor_width else [])  # it multiplies zeros
 
 
+def test_the_encoder_begins_with_memories_of_all_lengths():
+    """A unit forgets at a rate 1 / (1 + u), u up to the steps it reads, and lets as little in."""
+    torch.manual_seed(0)
+    lstm = MusicVAE(replace(FLAT, bars=16, bar_steps=16, encoder_width=500)).encoder.lstm
+    for layer in ("l0", "l0_reverse", "l1", "l1_reverse"):
+        bias = getattr(lstm, f"bias_ih_{layer}") + getattr(lstm, f"bias_hh_{layer}")
+        lets_in, keeps, _, _ = bias.sigmoid().chunk(4)
+        torch.testing.assert_close(lets_in, 1 - keeps)
+        memory = 1 / (1 - keeps) - 1  # u
+        assert memory.min() >= 0.99 and memory.max() <= 256
+        assert memory.mean().item() == pytest.approx(128, rel=0.1)
+
+
 def test_kl_is_torchs():
     posterior = Posterior(torch.randn(4, 5), torch.rand(4, 5) + 0.1)
     expected = kl_divergence(Normal(posterior.mu, posterior.sigma), Normal(0.0, 1.0))

@@ -45,12 +45,17 @@ def tiny(monkeypatch, tmp_path):
     runs.windows.cache_clear()
 
 
+def train_with_needs(name):
+    """An experiment, after all that it starts from."""
+    if before := find(name).needs("small"):
+        train_with_needs(before)
+    assert runs.train(find(name), "small")
+
+
 @pytest.mark.parametrize("name", ["melody-2", "melody-16-flat", "melody-16-hierarchical", "chorale-2"])
 def test_every_kind_of_model_is_trained_and_written_down(tiny, name):
     experiment = find(name)
-    if before := experiment.needs("small"):
-        assert runs.train(find(before), "small")
-    assert runs.train(experiment, "small")
+    train_with_needs(name)
     entry = ledger.entry(f"musicvae-{name}-small")
     assert (entry["system"], entry["preset"], entry["seed"]) == ("musicvae", "small", 0)
     assert entry["config"]["model"]["latent"] == 4
@@ -68,33 +73,37 @@ def test_every_kind_of_model_is_trained_and_written_down(tiny, name):
         assert again[score] == pytest.approx(entry["metrics"]["test"][score], rel=0.02, abs=0.01)
 
 
-def test_sixteen_bars_begin_from_two(tiny, monkeypatch):
-    """They take over every weight; a conductor and an encoder's second layer are their own."""
+@pytest.mark.parametrize("kind", ["flat", "hierarchical"])
+def test_a_rung_begins_with_the_weights_of_the_one_below(tiny, monkeypatch, kind):
+    """The first from two bars, of whose decoder and encoder it takes every weight; a conductor is its own."""
     assert runs.train(find("melody-2"), "small")
-    two = runs.load("musicvae-melody-2-small").state_dict()
-    for name in ("melody-16-flat", "melody-16-hierarchical"):
-        begun = {}
-        monkeypatch.setattr(runs.training, "fit", lambda model, *_, begun=begun, **__: begun.update(model.state_dict()))
-        with pytest.raises(AttributeError):  # nothing was trained, so there is no history
+    for below, name in (("melody-2", f"melody-4-{kind}"), (f"melody-4-{kind}", f"melody-8-{kind}")):
+        before, begun = runs.load(f"musicvae-{below}-small").state_dict(), {}
+        with monkeypatch.context() as patch, pytest.raises(AttributeError):  # nothing is trained: there is no history
+            patch.setattr(runs.training, "fit", lambda model, *_, begun=begun, **__: begun.update(model.state_dict()))
             runs.train(find(name), "small")
-        own = {"conductor" if key.startswith("conductor") else key[-3:] for key in begun.keys() - two.keys()}
-        assert own - {"rse"} == {"_l1"} | ({"conductor"} if "hier" in name else set())  # l1, and l1_reverse
-        assert all(torch.equal(begun[key], two[key]) for key in two)
+        own = {key.split(".")[0] for key in begun.keys() - before.keys()}
+        assert own == ({"conductor"} if kind == "hierarchical" and below == "melody-2" else set())
+        assert all(torch.equal(begun[key], before[key]) for key in before)
+        assert runs.train(find(name), "small")
 
 
 def test_the_gain_over_another_is_written_down(tiny):
-    for name in ("melody-2", "melody-16-flat", "melody-16-hierarchical"):
+    for name in ("melody-2", "melody-4-flat", "melody-4-hierarchical"):
         assert runs.train(find(name), "small")
-    tests = [ledger.entry(f"musicvae-melody-16-{kind}-small")["metrics"]["test"] for kind in ("flat", "hierarchical")]
+    tests = [ledger.entry(f"musicvae-melody-4-{kind}-small")["metrics"]["test"] for kind in ("flat", "hierarchical")]
     assert "over" not in tests[0]
-    assert tests[1]["over"]["melody-16-flat"].keys() >= {"sampled", "sampled_standard_error"}
+    assert tests[1]["over"]["melody-4-flat"].keys() >= {"sampled", "sampled_standard_error"}
 
 
 def test_what_is_needed_comes_first(tiny):
-    names = [experiment.name for experiment in runs.missing("small", only=["melody-16-flat"])]
-    assert names == ["melody-2", "melody-16-flat"]
+    def names():
+        return [experiment.name for experiment in runs.missing("small", only=["melody-16-flat"])]
+
+    assert names() == ["melody-2", "melody-4-flat", "melody-8-flat", "melody-16-flat"]
     assert runs.train(find("melody-2"), "small")
-    assert [experiment.name for experiment in runs.missing("small", only=["melody-16-flat"])] == ["melody-16-flat"]
+    assert runs.train(find("melody-4-flat"), "small")
+    assert names() == ["melody-8-flat", "melody-16-flat"]
 
 
 def test_a_run_stops_resumes_and_gives_what_an_undisturbed_one_gives(tiny, monkeypatch, tmp_path):

@@ -30,8 +30,7 @@ class Experiment:
         model: of the paper's size, fields of MusicVAEConfig. small: what is different at the small size, for a CPU.
         training: changed fields at the small size.
         starts_from: at the small size, the experiment whose trained weights it starts from: few bars are learned
-            sooner than many, and no weight depends on their number. What that one lacks, a conductor or a second
-            layer of the encoder, begins anew.
+            sooner than many, and no weight depends on their number. A conductor that that one lacks begins anew.
         beside: an experiment before this one, with the same windows: the gain over it is part of the scores.
         epochs: after so many of them the weights are kept, and samples of each are part of the results.
         paper: the original's figures: steps right, teacher-forced and sampled.
@@ -71,9 +70,24 @@ SMALL = {
     "latent": 128, "encoder_width": 256, "decoder_width": 192, "decoder_layers": 2,
     "beta_max": 0.1, "beta_rate": 0.9999, "sampling_rate": 0.0,
 }  # fmt: skip
-SMALL_LONG = SMALL | {"bars": 16, "free_bits": 256.0}
-SIXTEEN_BARS = {"steps": 1500, "batch": 16, "learning_rate": 2e-3, "evaluate_every": 500}
+LADDER = {  # bars → training at the small size, each from the weights of the rung below, the first from melody-2
+    4: {"steps": 3500, "learning_rate": 3e-3, "evaluate_every": 500},
+    8: {"steps": 4000, "learning_rate": 3e-3, "evaluate_every": 500},
+    16: {"steps": 4500, "learning_rate": 2e-3, "evaluate_every": 500},
+}
 COLLAPSE = {"steps": 2000, "evaluate_every": 200}
+
+
+def _rung(bars: int, kind: str, **fields: Any) -> Experiment:
+    """A flat or hierarchical model of so many bars; `fields` are the others of Experiment."""
+    small = SMALL | {"bars": bars, "free_bits": 16.0 * bars, "encoder_layers": 1}
+    small |= {"conductor_width": SMALL["latent"]} if kind == "hierarchical" else {}
+    return Experiment(
+        f"melody-{bars}-{kind}", small=small, training=LADDER[bars],
+        starts_from="melody-2" if bars == 4 else f"melody-{bars // 2}-{kind}",
+        beside=f"melody-{bars}-flat" if kind == "hierarchical" else None, **fields,
+    )  # fmt: skip
+
 
 EXPERIMENTS = {
     experiment.name: experiment
@@ -82,14 +96,18 @@ EXPERIMENTS = {
             "melody-2", "reconstruction", model=BIG | {"beta_max": 0.5, "sampling_rate": 1000.0}, small=SMALL,
             paper=(0.986, 0.951), ships=True,
         ),
-        Experiment(
-            "melody-16-flat", "reconstruction", model=BIG | LONG | {"encoder_layers": 2}, small=SMALL_LONG,
-            training=SIXTEEN_BARS, starts_from="melody-2", paper=(0.883, 0.620), ships=True,
+        *(
+            _rung(bars, kind, table="length", sizes=("small",))
+            for bars in (4, 8)
+            for kind in ("flat", "hierarchical")
         ),
-        Experiment(
-            "melody-16-hierarchical", "reconstruction", model=BIG | LONG | {"encoder_layers": 2} | PLAN,
-            small=SMALL_LONG | {"conductor_width": 64}, training=SIXTEEN_BARS, starts_from="melody-2",
-            beside="melody-16-flat", paper=(0.919, 0.812), ships=True,
+        _rung(
+            16, "flat", table="reconstruction", model=BIG | LONG | {"encoder_layers": 2}, paper=(0.883, 0.620),
+            ships=True,
+        ),
+        _rung(
+            16, "hierarchical", table="reconstruction", model=BIG | LONG | {"encoder_layers": 2} | PLAN,
+            paper=(0.919, 0.812), ships=True,
         ),
         Experiment(
             "chorale-2", "reconstruction", corpus="chorales", kind="roll", model=BIG, small=SMALL,

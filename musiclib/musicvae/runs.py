@@ -123,11 +123,16 @@ def missing(size: str, seed: int = 0, only: Collection[str] = ()) -> list[Experi
     for experiment in EXPERIMENTS.values():
         wanted = size in experiment.sizes and (not only or {experiment.name, experiment.table} & set(only))
         if wanted and experiment.run_name(size, seed) not in in_ledger:
-            before = experiment.needs(size)
-            if before and not checkpoint(find(before).run_name(size, seed)).exists():
-                todo.setdefault(before, find(before))
-            todo[experiment.name] = experiment
+            _with_needs(experiment, size, seed, todo)
     return list(todo.values())
+
+
+def _with_needs(experiment: Experiment, size: str, seed: int, todo: dict[str, Experiment]) -> None:
+    """An experiment into what is to do, behind those that it starts from and that have no weights yet."""
+    before = experiment.needs(size)
+    if before and not checkpoint(find(before).run_name(size, seed)).exists():
+        _with_needs(find(before), size, seed, todo)
+    todo.setdefault(experiment.name, experiment)
 
 
 def trained(experiment: Experiment, size: str) -> MusicVAE:
