@@ -15,6 +15,7 @@ from musiclib.musicslots import claims, experiments, report, runs
 from musiclib.musicslots import decompose as decomposing
 from musiclib.musicvae import compose as composing
 from musiclib.musicvae import experiments as musicvae_experiments
+from musiclib.musicvae import latent
 from musiclib.musicvae import report as musicvae_report
 from musiclib.musicvae import runs as musicvae_runs
 from musiclib.paths import DATA, ROOT, atomic
@@ -143,10 +144,12 @@ def compose(options: argparse.Namespace) -> int:
     if options.steps is not None:
         raise ValueError("--steps is the way from one tune to another: add --between a.mid b.mid.")
     bars, temperature = options.bars or 16, 0.5 if options.temperature is None else options.temperature
-    model = _trained_model(musicvae_runs, composing.experiment_for(bars).run_name, size)
+    experiment = composing.experiment_for(bars)
+    model = _trained_model(musicvae_runs, experiment.run_name, size)
     if bars > model.config.bars:
         print(f"{bars} bars are more than the {model.config.bars} that the model learned: it goes on without a plan.")
-    roll = composing.compose(model, bars, options.seed, temperature)
+    tunes = musicvae_runs.windows(experiment.corpus, "train", experiment.kind, model.config.bars)
+    roll = composing.compose(model, latent.fit_codes(model, tunes), bars, options.seed, temperature)
     composing.write(roll, options.output, options.program, options.tempo)
     print(f"{bars} bars, seed {options.seed}: {options.output}")
     return 0

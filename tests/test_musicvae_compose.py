@@ -9,6 +9,7 @@ from rolls import roll_of
 from musiclib import paths, training
 from musiclib.__main__ import main
 from musiclib.musicvae import compose as composing
+from musiclib.musicvae import latent
 from musiclib.musicvae.data import HOLD, NOTE_OFF
 from musiclib.musicvae.experiments import EXPERIMENTS
 from musiclib.musicvae.model import MusicVAE, MusicVAEConfig
@@ -73,7 +74,7 @@ def test_the_same_seed_gives_the_same_bytes(folder):
 def test_composing_leaves_the_random_state_alone():
     model = MusicVAE(MusicVAEConfig(bars=1, latent=4, encoder_width=4, decoder_width=4))
     state = torch.random.get_rng_state()
-    composing.compose(model, 1, seed=3)
+    composing.compose(model, latent.Codes(torch.zeros(4), torch.eye(4)), 1, seed=3)
     composing.between(model, torch.arange(16), torch.arange(16), 2, temperature=1.0)
     assert torch.equal(state, torch.random.get_rng_state())
 

@@ -200,3 +200,39 @@ def test_intervals_hold_what_they_promise():
     draws = torch.randn(400, 50)  # 400 steps stand for 400 experiments
     low, high = interval(draws)
     assert 0.92 <= ((low < 0) & (high > 0)).float().mean() <= 0.98
+
+
+class Shelf:
+    """Windows that are there already."""
+
+    def __init__(self, x):
+        self.x = x
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, index):
+        return self.x[index]
+
+
+def test_fitted_codes_lie_where_z_does():
+    """Mean and covariance of many z that the encoder draws over the same windows."""
+    torch.manual_seed(0)
+    model, x = MusicVAE(CONFIG), torch.randint(7, (300, 8))
+    with torch.no_grad():
+        model.encoder.mu.weight.mul_(10)  # codes that differ, and hang together
+    fitted = latent.fit_codes(model, Shelf(x))
+    with torch.no_grad():
+        z = model.encode(x.repeat(300, 1)).sample()
+    torch.testing.assert_close(fitted.mean, z.mean(0), atol=0.02, rtol=0)
+    torch.testing.assert_close(fitted.factor @ fitted.factor.T, torch.cov(z.T), atol=0.03, rtol=0.02)
+    drawn = fitted.draw(torch.randn(200_000, 5))
+    torch.testing.assert_close(drawn.mean(0), fitted.mean, atol=0.02, rtol=0)
+    torch.testing.assert_close(torch.cov(drawn.T), fitted.factor @ fitted.factor.T, atol=0.03, rtol=0.02)
+
+
+def test_one_window_has_codes_too():
+    model, x = MusicVAE(CONFIG), torch.randint(7, (1, 8))
+    fitted = latent.fit_codes(model, Shelf(x))
+    with torch.no_grad():
+        torch.testing.assert_close(fitted.factor, model.encode(x).sigma[0].diag())

@@ -29,14 +29,15 @@ def experiment_for(bars: int) -> Experiment:
     return EXPERIMENTS[planned]
 
 
-def compose(model: MusicVAE, bars: int, seed: int = 0, temperature: float = 1.0) -> PianoRoll:
-    """A tune of exactly so many bars, decoded from a random z; the same seed gives the same tune.
+def compose(model: MusicVAE, codes: latent.Codes, bars: int, seed: int = 0, temperature: float = 1.0) -> PianoRoll:
+    """A tune of exactly so many bars, decoded from a z drawn where those of real tunes lie; the same seed gives the
+    same tune.
 
     Raises:
         ValueError: the model cannot go on for so long, or fell silent.
     """
-    z = torch.randn(1, model.config.latent, generator=torch.Generator().manual_seed(seed))
-    z = z.to(next(model.parameters()).device)
+    noise = torch.randn(1, model.config.latent, generator=torch.Generator().manual_seed(seed))
+    z = codes.draw(noise.to(codes.mean.device))
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
         drawn = model.sample(z, temperature, bars * model.config.bar_steps)

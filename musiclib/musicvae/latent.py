@@ -9,6 +9,7 @@ Notebooks: 06 MusicVAE, 07 MusicVAE evaluation.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -52,6 +53,34 @@ def average(z: Tensor) -> Tensor:
     """
     mean = z.mean(0)
     return mean * z.norm(dim=1).mean() / mean.norm().clamp(min=torch.finfo(z.dtype).tiny)
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Where the z of real pieces lie, as a Gaussian: where β is small, the prior is not that place, and what is drawn
+    from the prior is a z that no piece ever had.
+
+    Attributes:
+        mean: (D,). factor: (D, D), lower triangular; factor · factorᵀ is the covariance.
+    """
+
+    mean: Tensor
+    factor: Tensor
+
+    def draw(self, noise: Tensor) -> Tensor:
+        """Standard normal numbers (N, D) → z (N, D)."""
+        return self.mean + noise @ self.factor.T
+
+
+@torch.no_grad()
+def fit_codes(model: MusicVAE, windows: Windows, limit: int = 2000) -> Codes:
+    """The mean and covariance of z over windows, or over `limit` of them spread evenly: of µ, and σ² on top."""
+    index = torch.linspace(0, len(windows) - 1, min(limit, len(windows))).round().long()
+    device = next(model.parameters()).device
+    codes = [model.encode(windows[part].to(device)) for part in index.split(BATCH)]
+    mu, sigma = (torch.cat([getattr(q, name) for q in codes]) for name in ("mu", "sigma"))
+    covariance = torch.cov(mu.T, correction=0) + sigma.square().mean(0).diag()
+    return Codes(mu.mean(0), torch.linalg.cholesky(covariance))
 
 
 def between(model: MusicVAE, x_a: Tensor, x_b: Tensor, steps: int, temperature: float = 0.0) -> Tensor:
