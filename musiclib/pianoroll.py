@@ -68,12 +68,13 @@ def planes(onset, length, pitch, steps: int | None = None) -> tuple[np.ndarray, 
     end = np.minimum(onset + length, steps)
     repeated = pitch[:-1] == pitch[1:]
     end[:-1][repeated] = np.minimum(end[:-1], onset[1:])[repeated]
-    change = np.zeros((steps + 1, PITCHES), np.int8)
-    np.add.at(change, (onset, pitch), 1)
-    np.add.at(change, (end, pitch), -1)
-    struck = np.zeros((steps, PITCHES), bool)
+    length = end - onset
+    before = np.cumsum(length) - length  # steps of the notes before this one
+    every = np.repeat(onset - before, length) + np.arange(length.sum())  # each step of each note
+    sounding, struck = np.zeros((2, steps, PITCHES), bool)
+    sounding[every, np.repeat(pitch, length)] = True
     struck[onset, pitch] = True
-    return np.cumsum(change[:-1], axis=0, dtype=np.int8) > 0, struck
+    return sounding, struck
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from musiclib.paths import atomic
-from musiclib.pianoroll import PITCHES, PianoRoll
+from musiclib.pianoroll import PianoRoll, planes
 
 GRID_NOTE = np.dtype([("onset", "<u4"), ("length", "<u2"), ("pitch", "u1"), ("velocity", "u1")])
 ARRAYS = {  # as they stand in a file, large items first, so that all are aligned
@@ -58,11 +58,8 @@ class Piece:
 
     def roll(self, quarters_per_minute: float = 120.0) -> PianoRoll:
         """Both planes of the piece; a repeated note ends the one before."""
-        planes = np.zeros((2, len(self), PITCHES), dtype=bool)
-        for onset, length, pitch, _ in self.notes.tolist():
-            planes[0, onset : onset + length, pitch] = True
-            planes[1, onset, pitch] = True
-        return PianoRoll(planes[0], planes[1], self.step_s or 60 / quarters_per_minute / self.steps_per_quarter)
+        both = planes(*(self.notes[field] for field in ("onset", "length", "pitch")))
+        return PianoRoll(*both, self.step_s or 60 / quarters_per_minute / self.steps_per_quarter)
 
     @property
     def split(self) -> str:
