@@ -3,6 +3,7 @@
 import base64
 import io
 import os
+import re
 import shutil
 import time
 from html import escape
@@ -20,6 +21,7 @@ from musiclib.presets import Preset, current_preset, default_device
 
 NOTEBOOKS = ROOT / "notebooks"
 BUILD = ROOT / "build" / "course"
+WIDGET = "application/vnd.jupyter.widget-view+json"
 CELL_TIMEOUT_S = {"quick": 600, "colab": 4 * 3600, "paper": None}
 
 
@@ -66,7 +68,7 @@ def run(output: Path = BUILD, only: list[str] | None = None, write_back: bool = 
             verdict, failures = f"FAILED\n{error}", failures + 1
         wall_s = time.monotonic() - started
         print(f"{verdict} in {wall_s:.0f} s", flush=True)
-        notebook.metadata.pop("widgets", None)  # slider state: large, and dead on static pages
+        still_widgets(notebook)
         shrink_pictures(notebook)
         nbformat.write(notebook, output / path.name)
         (output / f"{path.stem}.html").write_text(HTMLExporter().from_notebook_node(notebook)[0])
@@ -78,6 +80,17 @@ def run(output: Path = BUILD, only: list[str] | None = None, write_back: bool = 
         shutil.copytree(NOTEBOOKS / "solutions", output / "solutions", dirs_exist_ok=True)
     print(f"The course is at {output / 'index.html'}" + (f", {failures} notebooks failed" if failures else ""))
     return failures
+
+
+def still_widgets(notebook: nbformat.NotebookNode) -> None:
+    """Stores a sentence for each widget: without its kernel a front end would show an error in its place."""
+    notebook.metadata.pop("widgets", None)  # their state: large, and dead on static pages
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            if data.pop(WIDGET, None) and re.match(r"\w+\(", data["text/plain"]):  # its code; some have a sentence
+                empty = data["text/plain"] == "Output()"  # where another widget's result goes
+                data["text/plain"] = "" if empty else "Something to turn: run this cell in Jupyter to use it."
 
 
 def shrink_pictures(notebook: nbformat.NotebookNode) -> None:

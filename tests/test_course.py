@@ -57,6 +57,25 @@ def test_pictures_are_stored_smaller_and_look_the_same():
     assert len(base64.b64decode(page.cells[0].outputs[0].data["image/png"])) <= len(stored)
 
 
+def test_widgets_are_stored_as_a_sentence():
+    texts = {"IntSlider(value=3, max=5)": "Something to turn", "Output()": "", "A test: run this cell.": "A test: run"}
+    for text, stored in texts.items():
+        data = {course.WIDGET: {"model_id": "x"}, "text/plain": text}
+        page = new_notebook(
+            cells=[new_markdown_cell(""), new_code_cell("", outputs=[new_output("display_data", data)])]
+        )
+        page.metadata["widgets"] = {"state": {}}
+        course.still_widgets(page)
+        shown = page.cells[1].outputs[0].data
+        assert list(shown) == ["text/plain"]
+        assert shown["text/plain"].startswith(stored)
+        assert bool(stored) == bool(shown["text/plain"])
+        assert "widgets" not in page.metadata
+    text_output = new_notebook(cells=[new_code_cell("", outputs=[new_output("stream", text="f(x)")])])
+    course.still_widgets(text_output)
+    assert text_output.cells[0].outputs[0].text == "f(x)"
+
+
 @pytest.mark.slow
 def test_pages_and_index(folder, tmp_path, monkeypatch, capsys):
     """Both run, each with its page; the one that fails is counted, and its page ends at the error."""

@@ -7,7 +7,7 @@ from statistics import median
 import nbformat
 import pytest
 
-from musiclib import badges
+from musiclib import badges, course
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 PATHS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
@@ -46,6 +46,12 @@ def test_is_stored_executed(path):
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     errors = [output.ename for cell in code for output in cell.outputs if output.output_type == "error"]
     assert errors == []
+
+
+@notebooks
+def test_stores_no_widget_that_needs_its_kernel(path):
+    kinds = {kind for cell in cells(path, "code") for output in cell.outputs for kind in output.get("data", ())}
+    assert course.WIDGET not in kinds
 
 
 @notebooks

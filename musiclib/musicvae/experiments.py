@@ -73,7 +73,7 @@ SMALL = {
 LADDER = {  # bars → training at the small size, each from the weights of the rung below, the first from melody-2
     4: {"steps": 3500, "learning_rate": 3e-3, "evaluate_every": 500},
     8: {"steps": 3000, "learning_rate": 3e-3, "evaluate_every": 500},
-    16: {"steps": 2500, "learning_rate": 2e-3, "evaluate_every": 500},
+    16: {"steps": 3500, "learning_rate": 2e-3, "evaluate_every": 500},
 }
 COLLAPSE = {"steps": 2000, "evaluate_every": 200}
 
