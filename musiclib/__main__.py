@@ -19,6 +19,7 @@ from musiclib.musicvae import latent
 from musiclib.musicvae import report as musicvae_report
 from musiclib.musicvae import runs as musicvae_runs
 from musiclib.paths import DATA, ROOT, atomic
+from musiclib.reproduction import checkpoint
 
 SYSTEMS = {  # its runs, how an experiment is found by name, the one to begin with, and what is printed at the end
     "musicslots": (
@@ -172,7 +173,7 @@ def _compose_between(options: argparse.Namespace, size: str) -> int:
 def _trained_model(system: ModuleType, run_name: Callable[[str], str], size: str) -> nn.Module:
     """A system's trained model of a size, or the small one, which always ships; nothing is trained here."""
     name, small = run_name(size), run_name("small")
-    if not system.checkpoint(name).exists():
+    if not checkpoint(name).exists():
         print(f"No trained model {name} here: using {small}.")
         name = small
     return system.load(name)

@@ -13,6 +13,7 @@ from musiclib import ledger, paths, training
 from musiclib.musicslots import evaluation, experiments, runs
 from musiclib.musicslots.experiments import EXPERIMENTS, Adjustment, find
 from musiclib.musicslots.model import MusicSlots
+from musiclib.reproduction import checkpoint
 
 TINY = replace(experiments.SMALL, channels=8, width=8, slots=4)
 TINY_STEPS = {"steps": 6, "batch": 4, "evaluate_every": 3}
@@ -142,7 +143,7 @@ def test_a_run_in_the_ledger_is_repeated_only_if_its_weights_are_needed(tiny):
     experiment = briefly("jazznet-single-none")
     runs.train(experiment, "small")
     assert [e.name for e in runs.missing("small", only=["jazznet-multi-none"])] == ["jazznet-multi-none"]
-    runs.checkpoint(experiment.run_name("small")).unlink()
+    checkpoint(experiment.run_name("small")).unlink()
     wanted = [e.name for e in runs.missing("small", only=["jazznet-multi-none", "jazznet-single-none"])]
     assert wanted == ["jazznet-single-none", "jazznet-multi-none"]
     assert "jazznet-single-none" not in [e.name for e in runs.missing("small", only=["jazznet-single-none"])]

@@ -11,6 +11,7 @@ from musiclib.musicvae import runs
 from musiclib.musicvae.evaluation import reconstruction
 from musiclib.musicvae.experiments import EXPERIMENTS, find
 from musiclib.pieces import GRID_NOTE, Piece, save_corpus
+from musiclib.reproduction import checkpoint
 
 SMALL = {"latent": 4, "encoder_width": 4, "decoder_width": 6, "decoder_layers": 1}
 STEPS = {"steps": 6, "batch": 4, "evaluate_every": 3}
@@ -115,7 +116,7 @@ def test_a_run_stops_resumes_and_gives_what_an_undisturbed_one_gives(tiny, monke
             assert not runs.train(experiment, "small", budget_s=0)
             assert not runs.train(experiment, "small", budget_s=0)
             assert not ledger.entries()
-            assert not runs.checkpoint("musicvae-melody-2-small").exists()
+            assert not checkpoint("musicvae-melody-2-small").exists()
         assert runs.train(experiment, "small")
         entry = ledger.entry("musicvae-melody-2-small")
         figures[name] = entry["metrics"], runs.load("musicvae-melody-2-small").state_dict()
@@ -152,7 +153,7 @@ def test_what_ships(tiny, name, seed, ships):
     assert runs.train(experiment, "small", seed=seed)
     run = experiment.run_name("small", seed)
     path = (paths.CHECKPOINTS if ships else paths.RUNS / run) / f"{run}.safetensors"
-    assert path.exists() and runs.checkpoint(run) == path
+    assert path.exists() and checkpoint(run) == path
     assert any(paths.CHECKPOINTS.glob("*")) == ships
     about = training.read_metadata(path)[1]
     assert about["experiment"] == name and about["training"]["seed"] == seed

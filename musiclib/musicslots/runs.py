@@ -7,13 +7,12 @@ import math
 from collections.abc import Collection
 from dataclasses import asdict
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from musiclib import corpora, ledger, paths, training
+from musiclib import corpora, ledger, paths, reproduction, training
 from musiclib.musicslots import chords, evaluation
 from musiclib.musicslots.baselines import (
     AutoEncoder,
@@ -28,6 +27,7 @@ from musiclib.musicslots.experiments import EXPERIMENTS, Experiment, find
 from musiclib.musicslots.model import MusicSlots, MusicSlotsConfig, reconstruction_loss
 from musiclib.musicslots.probes import LatentProbe, ProbeConfig, SlotProbe, exact
 from musiclib.presets import default_device
+from musiclib.reproduction import checkpoint, ensure_trained
 from musiclib.synth import NoteBank
 
 VALIDATION_CHORDS = 256  # scored while training, of the split that selects the best weights
@@ -214,48 +214,14 @@ def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float =
 
 
 def missing(size: str, seed: int = 0, only: Collection[str] = ()) -> list[Experiment]:
-    """What is still to be run of all experiments, or of those whose name or table is in `only`: each after what it
-    needs, and what it needs even if only its weights are missing.
-
-    Raises:
-        ValueError: `only` names no experiment and no table.
-    """
-    known = {name for e in EXPERIMENTS.values() for name in (e.name, e.table)}
-    if unknown := set(only) - known:
-        raise ValueError(f"No experiment or table {', '.join(sorted(unknown))}: choose of {', '.join(sorted(known))}.")
-    in_ledger = {entry["name"] for entry in ledger.entries("musicslots")}
-    todo: list[Experiment] = []
-
-    def add(experiment: Experiment, have: bool) -> None:
-        if have or experiment in todo:
-            return
-        if before := experiment.needs(size):
-            add(find(before), checkpoint(find(before).run_name(size, seed)).exists())
-        todo.append(experiment)
-
-    for experiment in EXPERIMENTS.values():
-        if size in experiment.sizes and (not only or {experiment.name, experiment.table} & set(only)):
-            add(experiment, experiment.run_name(size, seed) in in_ledger)
-    return todo
+    """What the ledger lacks; see `reproduction.missing`."""
+    return reproduction.missing(EXPERIMENTS, "musicslots", size, seed, only)
 
 
 def trained(experiment: Experiment, size: str) -> Any:
     """The trained model of an experiment: the one that ships if there is one, else trained here and now."""
-    name = experiment.run_name(size)
-    if checkpoint(name).exists():
-        print(f"Found the trained model {name}, loading it.")
-    else:
-        print(f"No trained model {name} yet: training it.")
-        if before := experiment.needs(size):
-            trained(find(before), size)
-        train(experiment, size)
-    return load(name)
-
-
-def checkpoint(name: str) -> Path:
-    """Where the weights of a run are: among those that ship, else in the run's own folder."""
-    shipped, own = (folder / f"{name}.safetensors" for folder in (paths.CHECKPOINTS, paths.RUNS / name))
-    return own if own.exists() and not shipped.exists() else shipped
+    ensure_trained(EXPERIMENTS, experiment, size, train)
+    return load(experiment.run_name(size))
 
 
 def load(name: str) -> Any:

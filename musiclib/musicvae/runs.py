@@ -13,13 +13,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from musiclib import corpora, ledger, paths, training
+from musiclib import corpora, ledger, paths, reproduction, training
 from musiclib.musicvae.data import Windows
 from musiclib.musicvae.evaluation import active_dimensions, gain, reconstruction
 from musiclib.musicvae.experiments import EXPERIMENTS, Experiment, find
 from musiclib.musicvae.model import MusicVAE, MusicVAEConfig
 from musiclib.pieces import SPLITS
 from musiclib.presets import default_device
+from musiclib.reproduction import checkpoint, ensure_trained
 
 VALIDATION_WINDOWS = 512  # scored while training
 SELECT = {"melody": "sampled", "roll": "sampled_note_f1"}  # the score that chooses the best weights
@@ -109,49 +110,14 @@ def samples(name: str) -> dict[int, Tensor]:
 
 
 def missing(size: str, seed: int = 0, only: Collection[str] = ()) -> list[Experiment]:
-    """What the ledger lacks, of all experiments or of those whose name or table is in `only`; what one needs comes
-    before it, even if only its weights are missing.
-
-    Raises:
-        ValueError: `only` names no experiment and no table.
-    """
-    known = {name for e in EXPERIMENTS.values() for name in (e.name, e.table)}
-    if unknown := set(only) - known:
-        raise ValueError(f"No experiment or table {', '.join(sorted(unknown))}: choose of {', '.join(sorted(known))}.")
-    in_ledger = {entry["name"] for entry in ledger.entries("musicvae")}
-    todo: dict[str, Experiment] = {}
-    for experiment in EXPERIMENTS.values():
-        wanted = size in experiment.sizes and (not only or {experiment.name, experiment.table} & set(only))
-        if wanted and experiment.run_name(size, seed) not in in_ledger:
-            _with_needs(experiment, size, seed, todo)
-    return list(todo.values())
-
-
-def _with_needs(experiment: Experiment, size: str, seed: int, todo: dict[str, Experiment]) -> None:
-    """An experiment into what is to do, behind those that it starts from and that have no weights yet."""
-    before = experiment.needs(size)
-    if before and not checkpoint(find(before).run_name(size, seed)).exists():
-        _with_needs(find(before), size, seed, todo)
-    todo.setdefault(experiment.name, experiment)
+    """What the ledger lacks; see `reproduction.missing`."""
+    return reproduction.missing(EXPERIMENTS, "musicvae", size, seed, only)
 
 
 def trained(experiment: Experiment, size: str) -> MusicVAE:
     """The trained model of an experiment: the one that ships if there is one, else trained here and now."""
-    name = experiment.run_name(size)
-    if checkpoint(name).exists():
-        print(f"Found the trained model {name}, loading it.")
-    else:
-        print(f"No trained model {name} yet: training it.")
-        if before := experiment.needs(size):
-            trained(find(before), size)
-        train(experiment, size)
-    return load(name)
-
-
-def checkpoint(name: str) -> Path:
-    """Where the weights of a run are: among those that ship, else in the run's own folder."""
-    shipped, own = (folder / f"{name}.safetensors" for folder in (paths.CHECKPOINTS, paths.RUNS / name))
-    return own if own.exists() and not shipped.exists() else shipped
+    ensure_trained(EXPERIMENTS, experiment, size, train)
+    return load(experiment.run_name(size))
 
 
 def load(name: str) -> MusicVAE:
