@@ -44,7 +44,7 @@ def run(output: Path = BUILD, only: list[str] | None = None, write_back: bool = 
         How many failed; their pages end at the error.
     """
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, DeadKernelError
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
     from nbconvert import HTMLExporter
 
     preset = current_preset()
@@ -64,7 +64,7 @@ def run(output: Path = BUILD, only: list[str] | None = None, write_back: bool = 
         try:
             client.execute()
             verdict = "done"
-        except (CellExecutionError, DeadKernelError) as error:
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             verdict, failures = f"FAILED\n{error}", failures + 1
         wall_s = time.monotonic() - started
         print(f"{verdict} in {wall_s:.0f} s", flush=True)

@@ -172,17 +172,18 @@ def fill(shard: Shard) -> None:
     suspects, now = _suspects(shard), shard.path.with_suffix(".reading")
     shard.path.with_suffix(".suspects").write_text(json.dumps(suspects))
     pieces, rows = [], []
-    for file in shard.files:
-        if file.name in suspects:
-            outcome = _read_alone(shard.folder, file, shard.reading)
-        else:
-            now.write_text(json.dumps(file.name))
-            outcome = _outcome(shard.folder, file, shard.reading)
-        if isinstance(outcome, Piece):
-            pieces.append(outcome)
-            rows.append((file.name, "used", "", len(outcome.notes)))
-        else:
-            rows.append((file.name, *outcome, 0))
+    with now.open("w") as begun:  # opened once: some file systems take a millisecond to open a file for rewriting
+        for file in shard.files:
+            if file.name in suspects:
+                outcome = _read_alone(shard.folder, file, shard.reading)
+            else:
+                print(json.dumps(file.name), file=begun, flush=True)
+                outcome = _outcome(shard.folder, file, shard.reading)
+            if isinstance(outcome, Piece):
+                pieces.append(outcome)
+                rows.append((file.name, "used", "", len(outcome.notes)))
+            else:
+                rows.append((file.name, *outcome, 0))
     save_corpus(shard.path, pieces, json.dumps(rows))
     now.unlink(missing_ok=True)
 
@@ -192,8 +193,8 @@ def _suspects(shard: Shard) -> list[str]:
     names = []
     for ending in (".suspects", ".reading"):
         try:
-            read = json.loads(shard.path.with_suffix(ending).read_text())
-        except (FileNotFoundError, json.JSONDecodeError):  # killed while it was written
+            read = json.loads(shard.path.with_suffix(ending).read_text().splitlines()[-1])
+        except (FileNotFoundError, IndexError, json.JSONDecodeError):  # killed while it was written
             continue
         names += read if isinstance(read, list) else [read]
     return sorted(set(names))

@@ -100,3 +100,15 @@ def test_write_back_of_chosen_notebooks(folder, tmp_path, monkeypatch):
     assert stored.cells[1].outputs[0].text == "sounds 42\n"
     assert stored.cells[1].execution_count == 1
     assert not (tmp_path / "out" / "01_bad.html").exists()
+
+
+@pytest.mark.slow
+def test_a_cell_that_takes_too_long_is_a_failure(folder, tmp_path, monkeypatch, capsys):
+    """The others still run, and the index says which one it was."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import time; time.sleep(60)")])
+    nbformat.write(notebook, folder / "01_bad.ipynb")
+    monkeypatch.setenv("MUSICLIB_PRESET", "quick")
+    monkeypatch.setitem(course.CELL_TIMEOUT_S, "quick", 3)
+    assert course.run(tmp_path / "out") == 1
+    assert "timed out" in capsys.readouterr().out
+    assert "FAILED" in (tmp_path / "out" / "index.html").read_text()
