@@ -47,6 +47,8 @@ def run(output: Path = BUILD, only: list[str] | None = None, write_back: bool = 
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
     from nbconvert import HTMLExporter
 
+    from musiclib.kernels import AskingManager
+
     preset = current_preset()
     output.mkdir(parents=True, exist_ok=True)
     paths = [p for p in sorted(NOTEBOOKS.glob("*.ipynb")) if not only or p.name.startswith(tuple(only))]
@@ -59,6 +61,7 @@ def run(output: Path = BUILD, only: list[str] | None = None, write_back: bool = 
             notebook,
             timeout=CELL_TIMEOUT_S[preset.name],
             kernel_name="python3",
+            kernel_manager_class=AskingManager,
             resources={"metadata": {"path": NOTEBOOKS}},
         )
         try:
