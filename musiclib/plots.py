@@ -173,7 +173,7 @@ def bars(groups: dict[str, dict[str, float]], ylabel: str, title: str = "") -> F
         axes.bar_label(drawn, fmt="%.3g", fontsize=7)
     axes.set_xticks(range(len(values)), list(values))
     axes.set(ylabel=ylabel, title=title)
-    axes.legend(frameon=False)
+    figure.legend(frameon=False, fontsize=8, loc="outside upper right", ncols=len(groups))
     axes.spines[["top", "right"]].set_visible(False)
     plt.close(figure)
     return figure

@@ -11,7 +11,8 @@ from torch import nn
 from musiclib.musicvae import evaluation
 from musiclib.musicvae.data import HOLD, KEYS, NOTE_OFF
 from musiclib.musicvae.evaluation import active_dimensions, gain, reconstruction, standard_error
-from musiclib.musicvae.model import MusicVAE, MusicVAEConfig, Posterior
+from musiclib.musicvae.model import MusicVAE, MusicVAEConfig
+from musiclib.posterior import Posterior
 
 MELODY = torch.tensor(
     [

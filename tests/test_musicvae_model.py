@@ -8,7 +8,8 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from musiclib import training
-from musiclib.musicvae.model import MusicVAE, MusicVAEConfig, Posterior
+from musiclib.musicvae.model import MusicVAE, MusicVAEConfig
+from musiclib.posterior import Posterior
 
 FLAT = MusicVAEConfig(
     values=7, bars=4, bar_steps=4, latent=5, encoder_width=6, encoder_layers=2, decoder_width=8, beta_rate=0.9

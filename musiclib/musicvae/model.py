@@ -23,6 +23,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from musiclib.posterior import Posterior
+
 State = tuple[Tensor, Tensor]
 
 
@@ -68,22 +70,6 @@ class MusicVAEConfig:
         Bengio et al. 2015."""
         k = self.sampling_rate
         return k / (k + math.exp(min(step / k, 700.0))) if k else 1.0
-
-
-@dataclass(frozen=True)
-class Posterior:
-    """q(z | x): a Gaussian with diagonal covariance; mu, sigma (B, D)."""
-
-    mu: Tensor
-    sigma: Tensor
-
-    def sample(self) -> Tensor:
-        """z = µ + σ ε, (B, D)."""
-        return self.mu + self.sigma * torch.randn_like(self.sigma)
-
-    def kl(self) -> Tensor:
-        """KL(q ‖ N(0, 1)) of every latent dimension in nats, (B, D)."""
-        return (self.mu.square() + self.sigma.square() - 1) / 2 - self.sigma.log()
 
 
 class Loss(NamedTuple):

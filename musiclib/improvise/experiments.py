@@ -1,0 +1,67 @@
+"""Experiments as data: which bar VAE is trained on what, and how long.
+
+The paper's model is small enough for a CPU, so there is one size: the paper's, whatever the preset.
+
+Notebook: 08 query-based improvisation.
+"""
+
+from dataclasses import dataclass, replace
+
+from musiclib.improvise.vae import BarVAEConfig
+from musiclib.training import TrainingConfig
+
+TRAINING = TrainingConfig(
+    20_000, batch=100, learning_rate=1e-3, decay_factor=1.0, clip_norm=None, evaluate_every=1000
+)  # a rate that stays as it is
+BETAS = (0.25, 0.5, 1.0, 2.0, 4.0)  # points on a curve: each a quarter as long
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One model to train.
+
+    Attributes:
+        table: where it belongs. corpus: see `corpora.shipped`. beta: the price of rate.
+        steps: updates. ships: whether the trained weights are part of the course.
+    """
+
+    name: str
+    table: str
+    corpus: str = "chorales"
+    beta: float = 1.0
+    steps: int = TRAINING.steps
+    ships: bool = False
+    sizes: tuple[str, ...] = ("small", "short", "paper")
+
+    def model_config(self) -> BarVAEConfig:
+        return BarVAEConfig(beta=self.beta)
+
+    def training_config(self, seed: int = 0) -> TrainingConfig:
+        return replace(TRAINING, steps=self.steps, seed=seed)
+
+    def needs(self, size: str) -> None:
+        """Every one begins anew."""
+
+    def run_name(self, size: str, seed: int = 0) -> str:
+        return f"improvise-{self.name}" + (f"-seed{seed}" if seed else "")
+
+
+EXPERIMENTS = {
+    experiment.name: experiment
+    for experiment in (
+        Experiment("chorales", "bars", ships=True),
+        Experiment("fiddle-tunes", "bars", corpus="fiddle-tunes", ships=True),
+        *(Experiment(f"beta-{beta:g}", "rate and distortion", beta=beta, steps=5000) for beta in BETAS),
+    )
+}
+
+
+def find(name: str) -> Experiment:
+    """An experiment by name.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if name not in EXPERIMENTS:
+        raise ValueError(f"No experiment {name!r}: choose of {', '.join(EXPERIMENTS)}.")
+    return EXPERIMENTS[name]

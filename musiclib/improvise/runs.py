@@ -1,0 +1,87 @@
+"""Runs of experiments: from a name to trained weights and a ledger entry.
+
+Notebook: 08 query-based improvisation.
+"""
+
+import math
+from collections.abc import Collection
+from dataclasses import asdict
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from musiclib import corpora, ledger, paths, reproduction, training
+from musiclib.improvise import bars
+from musiclib.improvise.evaluation import reconstruction
+from musiclib.improvise.experiments import EXPERIMENTS, Experiment
+from musiclib.improvise.vae import BarVAE, BarVAEConfig
+from musiclib.pieces import SPLITS
+from musiclib.presets import default_device
+from musiclib.reproduction import checkpoint, ensure_trained
+
+
+@cache
+def data(corpus: str, split: str) -> Tensor:
+    """The bars of a split of a corpus that ships, (N, 2496) uint8, on the best device here."""
+    return bars.of_pieces(corpora.shipped(corpus).split(split)).to(default_device())
+
+
+def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float = math.inf) -> bool:
+    """Trains one experiment, or goes on where it stopped; when it is done, writes its weights and its ledger entry.
+
+    Returns:
+        Whether it is done.
+    """
+    commit, name = ledger.commit(), experiment.run_name(size, seed)
+    config, run = experiment.training_config(seed), paths.RUNS / name
+    torch.manual_seed(seed)
+    model = BarVAE(experiment.model_config())
+    splits = {split: data(experiment.corpus, split) for split in SPLITS}
+
+    def loss(model: BarVAE, index: Tensor, step: int) -> Tensor:
+        down, up = bars.FARTHEST
+        x = splits["train"][index.to(splits["train"].device)]
+        x = bars.transposed(x, torch.randint(-down, up + 1, (len(x),)))
+        distortion, rate = model(x)
+        return (distortion + experiment.beta * rate).mean()
+
+    history = training.fit(
+        model, loss, len(splits["train"]), config, run=run, select="-loss", budget_s=budget_s,
+        evaluate=lambda model: reconstruction(model, splits["valid"]),
+    )  # fmt: skip
+    if not history.finished:
+        return False
+    training.load_weights(run / "best.safetensors", model)
+    scores = {split: reconstruction(model, splits[split]) for split in ("valid", "test")}
+    about = {"experiment": experiment.name, "training": asdict(config), "scores": scores}
+    folder = paths.CHECKPOINTS if experiment.ships and not seed else run
+    training.save_weights(folder / f"{name}.safetensors", model, about, torch.float16)
+    described = {"experiment": asdict(experiment), "model": asdict(model.config), "training": asdict(config)}
+    curves = {"validation_curve": history.scores, "loss_curve": training.thinned(history.loss)}
+    ledger.record(
+        name, system="improvise", preset="paper", seed=seed, wall_s=history.wall_s, commit=commit,
+        config=described | {"train_bars": len(splits["train"])}, metrics=scores | curves,
+    )  # fmt: skip
+    return True
+
+
+def missing(size: str, seed: int = 0, only: Collection[str] = ()) -> list[Experiment]:
+    """What the ledger lacks; see `reproduction.missing`."""
+    return reproduction.missing(EXPERIMENTS, "improvise", size, seed, only)
+
+
+def trained(experiment: Experiment, size: str) -> BarVAE:
+    """The trained model of an experiment, trained here and now if it does not ship."""
+    ensure_trained(EXPERIMENTS, experiment, size, train)
+    return load(experiment.run_name(size))
+
+
+def load(name: str) -> BarVAE:
+    """A trained model, on the best device here.
+
+    Raises:
+        CheckpointError: it has not been trained, does not ship, or is damaged.
+    """
+    config, _ = training.read_metadata(checkpoint(name))
+    return training.load_weights(checkpoint(name), BarVAE(BarVAEConfig(**config))).to(default_device()).eval()
