@@ -11,6 +11,11 @@ from types import ModuleType
 from torch import nn
 
 from musiclib import audio, badges, corpora, course, fetch, ingestion, ledger, presets, sources, synth
+from musiclib.improvise import experiments as improvise_experiments
+from musiclib.improvise import perform as performing
+from musiclib.improvise import report as improvise_report
+from musiclib.improvise import runs as improvise_runs
+from musiclib.improvise.query import Channel
 from musiclib.musicslots import claims, experiments, report, runs
 from musiclib.musicslots import decompose as decomposing
 from musiclib.musicvae import compose as composing
@@ -27,6 +32,9 @@ SYSTEMS = {  # its runs, how an experiment is found by name, the one to begin wi
         lambda size: f"{report.tables(size)}\n\n{claims.claims_table(size)}",
     ),
     "musicvae": (musicvae_runs, musicvae_experiments.find, "melody-2", musicvae_report.results_table),
+    "improvise": (
+        improvise_runs, improvise_experiments.find, "chorales", lambda size: improvise_report.results_table(),
+    ),
 }  # fmt: skip
 
 
@@ -118,6 +126,7 @@ def write_badges(options: argparse.Namespace) -> int:
 def write_readme(_: argparse.Namespace) -> int:
     ledger.write_between(ROOT / "README.md", "results", claims.readme())
     ledger.write_between(ROOT / "README.md", "musicvae", musicvae_report.readme())
+    ledger.write_between(ROOT / "README.md", "improvise", improvise_report.results_table())
     with atomic(DATA / "decomposition.png") as temporary:
         report.picture().savefig(temporary, dpi=90)
     return 0
@@ -167,6 +176,21 @@ def _compose_between(options: argparse.Namespace, size: str) -> int:
     for number, bar in enumerate(passage.begins):
         print(f"bar {bar}: {number / (steps - 1):.0%} of the way from {options.between[0]} to {options.between[1]}")
     print(f"All in one file: {options.output}")
+    return 0
+
+
+def improvise(options: argparse.Namespace) -> int:
+    composing.check_output(options.output, [options.query])
+    query = performing.read_query(options.query)
+    if query.remark:
+        print(query.remark)
+    model = improvise_runs.load(improvise_experiments.find(options.style).run_name("paper"))
+    settings = Channel(options.bits, "corpus", made_up=True)
+    corpus = improvise_runs.corpus_source(model, options.style)
+    roll = performing.perform(model, query, settings, corpus, options.seed)
+    composing.write(roll, options.output, options.program, options.tempo)
+    told = "all" if options.bits == float("inf") else f"{options.bits} bits"
+    print(f"{len(query.bars)} bars, {told} of each sent to {options.style}, seed {options.seed}: {options.output}")
     return 0
 
 
@@ -233,6 +257,18 @@ def parser() -> argparse.ArgumentParser:
     )
     tune.add_argument("--tempo", type=whole(10, 600), default=120, metavar="N", help="quarters a minute; unset: 120")
     tune.add_argument("--preset", **preset)
+
+    play = command(improvise, "improvise", "Improvise over a query in another style; fewer bits, more freely.",
+                   "python -m musiclib improvise query.mid out.mid --bits 256 --seed 1")  # fmt: skip
+    play.add_argument("query", type=Path, help="a score, MIDI or MusicXML")
+    play.add_argument("output", type=Path, help="a MIDI file")
+    play.add_argument("--bits", type=whole(0, 10**6), default=float("inf"), metavar="N", help="of a bar; unset: all")
+    play.add_argument("--style", choices=list(corpora.CORPORA), default="chorales", help="unset: chorales")
+    play.add_argument("--seed", type=whole(0, 2**31), default=0, help="another seed, another improvisation")
+    play.add_argument(
+        "--program", type=whole(0, 127), default=0, metavar="N", help="General MIDI, from 0; unset: piano"
+    )
+    play.add_argument("--tempo", type=whole(10, 600), metavar="N", help="quarters a minute; unset: the query's")
 
     again = command(rebuild, "rebuild", "Make shipped data anew.", "python -m musiclib rebuild bank")
     again.add_argument("what", choices=list(REBUILD))

@@ -136,13 +136,18 @@ def _score(path: Path, reading: Reading) -> tuple[np.ndarray, int, int, int]:
         onset, end = score.seconds(onset) / reading.step_s, score.seconds(end) / reading.step_s
     else:
         bar, start = metre(score.signs, float(onset.min()), float(end.max()))
-        grid = _bars(bar, start + score.pickup_quarters, reading.steps_per_quarter)
+        grid = bars_on_grid(bar, start + score.pickup_quarters, reading.steps_per_quarter)
         onset, end = onset * reading.steps_per_quarter, end * reading.steps_per_quarter
     notes = score.notes
     return arranged(nearest(onset), nearest(end), notes["pitch"], notes["velocity"], reading.monophonic), *grid
 
 
-def _bars(bar_quarters: float, start_quarters: float, steps_per_quarter: int) -> tuple[int, int, int]:
+def bars_on_grid(bar_quarters: float, start_quarters: float, steps_per_quarter: int) -> tuple[int, int, int]:
+    """Steps per quarter, steps per bar and the first bar line, in steps.
+
+    Raises:
+        Unusable: a bar has no whole number of steps.
+    """
     bar = bar_quarters * steps_per_quarter
     if bar != round(bar):
         raise Unusable("skipped", f"a bar of {bar_quarters:g} quarters is no whole number of steps")
@@ -213,7 +218,7 @@ def _lpd(path: Path, reading: Reading) -> tuple[np.ndarray, int, int, int]:
         raise Unusable("skipped", f"its bars change their length: {', '.join(map(str, gaps / resolution))} quarters")
     scale = reading.steps_per_quarter / resolution
     bar = float(gaps[0]) / resolution if len(gaps) else 4.0
-    grid = _bars(bar, downbeat[0] / resolution if len(downbeat) else 0, reading.steps_per_quarter)
+    grid = bars_on_grid(bar, downbeat[0] / resolution if len(downbeat) else 0, reading.steps_per_quarter)
     return arranged(nearest(onset * scale), nearest(end * scale), pitch, velocity, reading.monophonic), *grid
 
 

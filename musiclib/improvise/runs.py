@@ -15,10 +15,13 @@ from musiclib import corpora, ledger, paths, reproduction, training
 from musiclib.improvise import bars
 from musiclib.improvise.evaluation import reconstruction
 from musiclib.improvise.experiments import EXPERIMENTS, Experiment
+from musiclib.improvise.query import Source
 from musiclib.improvise.vae import BarVAE, BarVAEConfig
 from musiclib.pieces import SPLITS
 from musiclib.presets import default_device
 from musiclib.reproduction import checkpoint, ensure_trained
+
+SOURCE_BARS = 4000
 
 
 @cache
@@ -64,6 +67,13 @@ def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float =
         config=described | {"train_bars": len(splits["train"])}, metrics=scores | curves,
     )  # fmt: skip
     return True
+
+
+@torch.no_grad()
+def corpus_source(model: BarVAE, corpus: str) -> Source:
+    """Where the latents of a corpus's training bars lie, of at most `SOURCE_BARS` of them, spread evenly."""
+    own = data(corpus, "train")
+    return Source.of(model.encode(own[:: -(-len(own) // SOURCE_BARS)]).mu)
 
 
 def missing(size: str, seed: int = 0, only: Collection[str] = ()) -> list[Experiment]:

@@ -116,8 +116,8 @@ def check_output(path: Path, inputs: Sequence[Path] = ()) -> None:
         raise ValueError(f"{path} is to be read and stays as it is: choose another name for the result.")
 
 
-def write(roll: PianoRoll, path: Path, program: int, tempo: float) -> None:
-    """A MIDI file as long as the roll, its rests included.
+def write(roll: PianoRoll, path: Path, program: int, tempo: float | None) -> None:
+    """A MIDI file as long as the roll, its rests included; without a tempo as fast as its steps are.
 
     Raises:
         ValueError: it cannot be written there.
