@@ -1,6 +1,7 @@
 """Improvising on the command line: any score works, or one sentence says why not."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import symusic
@@ -87,10 +88,10 @@ def test_the_same_seed_gives_the_same_bytes_and_the_querys_tempo(folder):
     ("make", "message"),
     [
         (lambda: None, "There is no file query.mid"),
-        (lambda: open("query.mid", "wb").close(), "query.mid is empty"),
+        (lambda: Path("query.mid").touch(), "query.mid is empty"),
         (lambda: midi("query.mid", []), "holds no notes"),
         (lambda: midi("query.mid", SCALE, drums=True), "holds no notes, apart perhaps from drums"),
-        (lambda: open("query.mid", "w").write("la la"), "neither MIDI nor MusicXML"),
+        (lambda: Path("query.mid").write_text("la la"), "neither MIDI nor MusicXML"),
     ],
 )
 def test_no_query(folder, capsys, make, message):
