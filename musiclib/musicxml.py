@@ -7,6 +7,7 @@ import io
 import re
 import zipfile
 from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -109,46 +110,69 @@ def musicxml(roll: PianoRoll, steps_per_quarter: int = 4) -> str:
     Raises:
         ScoreError: the roll has no steps.
     """
+    return musicxml_of({"": roll}, steps_per_quarter)
+
+
+def musicxml_of(rolls: Mapping[str, PianoRoll], steps_per_quarter: int = 4) -> str:
+    """Rolls of one length by name, the first uppermost, each with staves of its own; see `musicxml`.
+
+    Raises:
+        ScoreError: a roll has no steps, or their lengths or steps differ.
+    """
     _load_music21()
     import music21
 
-    if not len(roll):
+    if len({(len(roll), roll.step_s) for roll in rolls.values()}) != 1:
+        raise ScoreError("Rolls that are printed over each other have one length and one step: cut them alike.")
+    if not all(map(len, rolls.values())):
         raise ScoreError("A roll of 0 steps cannot be printed: give it at least one.")
-    score = _printed(roll, steps_per_quarter)
+    score = _printed(rolls, steps_per_quarter)
     score.metadata = music21.metadata.Metadata(title="", composer="")
     text = music21.musicxml.m21ToXml.GeneralObjectExporter(score).parse().decode()
     # Which way stems go depends on the voices, and music21 overlooks them.
     return re.sub(r"\s*<stem>.*?</stem>", "", text)
 
 
-def _printed(roll: PianoRoll, steps_per_quarter: int):
-    """The roll as a music21 score."""
+def _printed(rolls: Mapping[str, PianoRoll], steps_per_quarter: int):
+    """Rolls as a music21 score."""
     import music21
 
     score = music21.stream.Score(id="score")
-    onset, length, pitch = roll.grid_notes()
-    bar_steps = BAR_QUARTERS * steps_per_quarter
-    fifths = _fifths(pitch, length)
-    for number, (clef, own) in enumerate(_staves(pitch)):
-        voices = _voices(onset[own], length[own], pitch[own])
-        staff = music21.stream.PartStaff(id=f"staff-{number + 1}")
-        for start in range(0, len(roll), bar_steps):
-            measure = _measure(voices, start, min(start + bar_steps, len(roll)), steps_per_quarter, fifths)
-            measure.number = start // bar_steps + 1
-            staff.append(measure)
-        bars = staff.getElementsByClass("Measure")
-        bars[0].insert(0, clef)
-        bars[0].insert(0, music21.key.KeySignature(fifths))
-        if len(roll) >= bar_steps:
-            bars[0].insert(0, music21.meter.TimeSignature(f"{BAR_QUARTERS}/4"))
-        if len(roll) % bar_steps:
-            bars[-1].insert(0, _short_bar(len(roll) % bar_steps, steps_per_quarter))
-        score.insert(0, staff)
-    tempo = music21.tempo.MetronomeMark(number=60 / (roll.step_s * steps_per_quarter))
+    notes = {name: roll.grid_notes() for name, roll in rolls.items()}
+    fifths = _fifths(*(np.concatenate([own[field] for own in notes.values()]) for field in (2, 1)))
+    steps = len(next(iter(rolls.values())))
+    for name, (onset, length, pitch) in notes.items():
+        staves = [
+            _staff(clef, _voices(onset[own], length[own], pitch[own]), steps, steps_per_quarter, fifths)
+            for clef, own in _staves(pitch)
+        ]
+        staves[0].partName = name or None
+        for staff in staves:
+            staff.id = f"staff-{len(score.parts) + 1}"
+            score.insert(0, staff)
+        if len(staves) > 1:
+            score.insert(0, music21.layout.StaffGroup(staves, symbol="brace"))
+    tempo = music21.tempo.MetronomeMark(number=60 / (next(iter(rolls.values())).step_s * steps_per_quarter))
     score.parts[0].getElementsByClass("Measure")[0].insert(0, tempo)
-    if len(score.parts) > 1:
-        score.insert(0, music21.layout.StaffGroup(list(score.parts), symbol="brace"))
     return score
+
+
+def _staff(clef, voices: list[list[tuple]], steps: int, steps_per_quarter: int, fifths: int):
+    import music21
+
+    staff, bar_steps = music21.stream.PartStaff(), BAR_QUARTERS * steps_per_quarter
+    for start in range(0, steps, bar_steps):
+        measure = _measure(voices, start, min(start + bar_steps, steps), steps_per_quarter, fifths)
+        measure.number = start // bar_steps + 1
+        staff.append(measure)
+    bars = staff.getElementsByClass("Measure")
+    bars[0].insert(0, clef)
+    bars[0].insert(0, music21.key.KeySignature(fifths))
+    if steps >= bar_steps:
+        bars[0].insert(0, music21.meter.TimeSignature(f"{BAR_QUARTERS}/4"))
+    if steps % bar_steps:
+        bars[-1].insert(0, _short_bar(steps % bar_steps, steps_per_quarter))
+    return staff
 
 
 def _short_bar(steps: int, steps_per_quarter: int):

@@ -5,9 +5,11 @@ Notebooks: 05 scores to piano rolls, 07 MusicVAE evaluation and listening test.
 
 import re
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 
+from musiclib.musicxml import musicxml_of
 from musiclib.pianoroll import PianoRoll
 from musiclib.plots import pitch_name
 
@@ -54,22 +56,33 @@ def notation(roll: PianoRoll, steps_per_quarter: int = 4) -> Notation:
     Raises:
         ScoreError: the roll has no steps.
     """
-    return Notation(score_svg(roll, steps_per_quarter), _alt(roll, steps_per_quarter))
+    return Notation(score_svg({"": roll}, steps_per_quarter), _alt(roll, steps_per_quarter))
 
 
-def score_svg(roll: PianoRoll, steps_per_quarter: int = 4) -> str:
-    """A roll as an <svg> element, cut to what is drawn; the same roll gives the same text.
+def notations(steps_per_quarter: int = 4, **rolls: PianoRoll) -> Notation:
+    """Rolls of one length over each other as one score: `notations(improvisation=a, query=b)`.
 
     Raises:
-        ScoreError: the roll has no steps.
+        ScoreError: a roll has no steps, or their lengths differ.
+    """
+    alts = [f"{name}: {_alt(roll, steps_per_quarter)}" for name, roll in rolls.items()]
+    return Notation(score_svg(rolls, steps_per_quarter), ". ".join(alts))
+
+
+def score_svg(rolls: Mapping[str, PianoRoll], steps_per_quarter: int = 4) -> str:
+    """Rolls by name as an <svg> element, cut to what is drawn; the same rolls give the same text.
+
+    Raises:
+        ScoreError: a roll has no steps, or their lengths differ.
     """
     import verovio  # not above: only a picture of a score needs it
 
     verovio.enableLog(verovio.LOG_OFF)
     toolkit = verovio.toolkit()
     # Ids from the music, so that two scores on one page do not share them.
-    toolkit.setOptions(OPTIONS | {"xmlIdSeed": zlib.crc32(roll.sounding.tobytes() + roll.onset.tobytes()) >> 1 or 1})
-    toolkit.loadData(roll.musicxml(steps_per_quarter))
+    music = b"".join(plane.tobytes() for roll in rolls.values() for plane in (roll.sounding, roll.onset))
+    toolkit.setOptions(OPTIONS | {"xmlIdSeed": zlib.crc32(music) >> 1 or 1})
+    toolkit.loadData(musicxml_of(rolls, steps_per_quarter))
     svg = toolkit.renderToSVG(1)
     # As wide as drawn, and narrower where the page is.
     return re.sub(
