@@ -13,17 +13,17 @@ def euclidean(x: np.ndarray) -> np.ndarray:
     difference, and rounding would be seen, from the frames themselves."""
     x = np.asarray(x, float)
     norms = np.square(x).sum(1)
-    sums = norms[:, None] + norms
-    squared = sums - 2 * (x @ x.T)
-    for i, j in _in_parts(np.argwhere(np.triu(squared < 1e-6 * sums, 1))):
-        squared[i, j] = squared[j, i] = np.square(x[i] - x[j]).sum(1)
+    sums = norms + norms[:, None]
+    squared = x @ x.T
+    squared *= -2
+    squared += sums
+    sums *= 1e-6
+    i, j = np.nonzero(squared < sums)
+    for pairs in np.array_split(np.stack([i, j])[:, i != j], 1 + len(i) // 4096, axis=1):
+        squared[tuple(pairs)] = np.square(x[pairs[0]] - x[pairs[1]]).sum(1)
     np.fill_diagonal(squared, 0)
-    return np.sqrt(squared.clip(min=0))
-
-
-def _in_parts(pairs: np.ndarray, size: int = 4096):
-    for at in range(0, len(pairs), size):
-        yield pairs[at : at + size].T
+    np.maximum(squared, 0, out=squared)
+    return np.sqrt(squared, out=squared)
 
 
 def cosine(x: np.ndarray) -> np.ndarray:

@@ -245,13 +245,15 @@ def _links(distance, threshold):
 
 
 class Lists(NamedTuple):
-    """One list of numbers for each state, in arrays.
+    """One list of numbers for each state, in arrays. State 0's, by far the longest and most often read, is one itself.
 
     Attributes:
+        of_start: the list of state 0.
         first, last: (states,) places in `value`, or NONE. following: for each place the next of its list, or NONE.
-        used: (1,) how many places are.
+        used: (2,) how many places are, of `value` and of `of_start`.
     """
 
+    of_start: np.ndarray
     first: np.ndarray
     last: np.ndarray
     value: np.ndarray
@@ -262,15 +264,20 @@ class Lists(NamedTuple):
 @numba.njit(cache=True)
 def _no_lists(states, room):
     empty = np.full(states, NONE)
-    return Lists(empty, empty.copy(), np.empty(room, np.int64), np.empty(room, np.int64), np.zeros(1, np.int64))
+    of_start, value, following = np.empty(states, np.int64), np.empty(room, np.int64), np.empty(room, np.int64)
+    return Lists(of_start, empty, empty.copy(), value, following, np.zeros(2, np.int64))
 
 
 @numba.njit(cache=True)
 def _append(lists, state, value):
+    if state == 0:
+        lists.of_start[lists.used[1]] = value
+        lists.used[1] += 1
+        return lists
     place = lists.used[0]
     if place == len(lists.value):
-        twice = (np.append(lists.value, lists.value), np.append(lists.following, lists.following))
-        lists = Lists(lists.first, lists.last, twice[0], twice[1], lists.used)
+        more, then = np.append(lists.value, lists.value), np.append(lists.following, lists.following)
+        lists = Lists(lists.of_start, lists.first, lists.last, more, then, lists.used)
     lists.value[place], lists.following[place] = value, NONE
     if lists.first[state] == NONE:
         lists.first[state] = place
@@ -285,6 +292,11 @@ def _append(lists, state, value):
 def _nearest(lists, state, distances):
     """The nearest frame of a list, of several the first, and its distance."""
     nearest, apart = NONE, np.inf
+    if state == 0:
+        for j in lists.of_start[: lists.used[1]]:
+            if distances[j - 1] < apart:
+                nearest, apart = j, distances[j - 1]
+        return nearest, apart
     place = lists.first[state]
     while place != NONE:
         j = lists.value[place]

@@ -9,6 +9,8 @@
    fp32 that computes the same. bf16 is measured on every machine; training takes it only where that is worth it.
 6. MusicVAE: tokens per second when it composes.
 7. MIDI files: a folder ingested in one process, report and corpus written, against pretty_midi file by file.
+8. The Variable Markov Oracle at 100 thresholds, distances included, against the package `vmo`; how both grow with the
+   number of frames, also as a picture in build/.
 
 Each measurement has a process of its own, so that its peak memory is its own. `--quick` only shows that all of it
 runs: its sizes are too small for its figures to mean anything.
@@ -24,12 +26,14 @@ import sys
 
 import ingestion
 import musicvae
+import oracles
 import slots
 import sounds
 import torch
 from timing import DEVICE
 
 from musiclib import ledger, training
+from musiclib.paths import ROOT
 
 MEASUREMENTS = (
     {
@@ -51,6 +55,8 @@ MEASUREMENTS = (
     | musicvae.MEASUREMENTS
     | musicvae.SAMPLING
     | ingestion.MEASUREMENTS
+    | oracles.MEASUREMENTS
+    | oracles.GROWTH
 )
 COMPARISONS = (
     ("render a note", "bank_ours", "bank_plain", 50),
@@ -60,6 +66,7 @@ COMPARISONS = (
     ("evaluate a chord, small model", "evaluation_ours", "evaluation_plain", None),
     *musicvae.COMPARISONS,
     *ingestion.COMPARISONS,
+    *oracles.COMPARISONS,
 )
 
 
@@ -100,6 +107,8 @@ def compare(quick: bool) -> None:
         for name in {ours, plain} - set(measured):
             measured[name] = measured_alone(name, quick)
         a, b = measured[ours], measured[plain]
+        if ours.startswith("oracle"):
+            oracles.check(a, b)
         ratio = b["seconds"] / a["seconds"]
         verdict = "" if quick or not aim else ("reached" if ratio >= aim else "MISSED")
         rows.append([
@@ -113,6 +122,7 @@ def compare(quick: bool) -> None:
     print("\n" + floating_point_table(measured["step_ours"], measured["step_plain"], measured_alone("limits", quick)))
     drawn = {name: measured_alone(name, quick) for name in musicvae.SAMPLING}
     print("\n" + ledger.table(musicvae.sampling_rows(drawn), musicvae.SAMPLING_HEADER))
+    print("\n" + growth_table(quick))
     rates = {"steps": measured["step_ours"], "evaluated chords": measured["evaluation_ours"]}
     print(
         "\nA second holds " + ", ".join(f"{1 / result['seconds']:.3g} {name}" for name, result in rates.items()) + "."
@@ -132,6 +142,23 @@ def floating_point_table(ours: dict, plain: dict, limit: dict) -> str:
             f"{reached / limit[precision]:.0%}",
         ])  # fmt: skip
     return ledger.table(rows, ["training step", "GFLOP", "GFLOP/s", "limit here, GFLOP/s", "share"])
+
+
+def growth_table(quick: bool) -> str:
+    found = {name: measured_alone(name, quick) for name in oracles.GROWTH}
+    both = {who: {n: found[f"growth_{who}_{n}"] for n in oracles.LENGTHS} for who in ("ours", "package")}
+    oracles.picture(
+        {who: {n: r["seconds"] for n, r in of.items()} for who, of in both.items()}, ROOT / "build" / "oracles.png"
+    )
+    rows = []
+    for n in oracles.LENGTHS:
+        a, b = both["ours"][n], both["package"][n]
+        oracles.check(a, b)
+        rows.append([
+            n, duration(b["seconds"]), duration(a["seconds"]), f"{b['seconds'] / a['seconds']:.0f} ×",
+            f"{b['mib']:.0f} MiB", f"{a['mib']:.0f} MiB",
+        ])  # fmt: skip
+    return ledger.table(rows, ["oracle, frames", "package", "ours", "ratio", "peak memory, package", "ours"])
 
 
 def memory_gib() -> float:
