@@ -50,7 +50,7 @@ EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
         Experiment("chorales", "bars", ships=True),
-        Experiment("fiddle-tunes", "bars", corpus="fiddle-tunes", ships=True),
+        Experiment("fiddle-tunes", "bars", corpus="fiddle-tunes", steps=10_000, ships=True),
         *(Experiment(f"beta-{beta:g}", "rate and distortion", beta=beta, steps=5000) for beta in BETAS),
     )
 }
