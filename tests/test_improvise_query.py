@@ -172,3 +172,10 @@ def test_sweep(model, query):
     assert found["information_rate"][0].tolist() == [0, 0, 0], "one frame again and again tells nothing new"
     mean, half = dynamics.interval(found["distortion"])
     assert mean[2] == pytest.approx(found["distortion"][2, 0]) and half[2] == pytest.approx(0, abs=1e-6)
+
+
+def test_intervals_of_few_are_wide():
+    """Two values: t with one degree of freedom is 12.7."""
+    mean, half = dynamics.interval(np.array([[1.0, 3.0], [5.0, np.nan], [np.nan, np.nan]]))
+    assert mean[:2].tolist() == [2, 5] and np.isnan(mean[2])
+    assert half[0] == pytest.approx(12.706, abs=1e-3) and np.isnan(half[1:]).all()

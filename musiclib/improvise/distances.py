@@ -47,7 +47,8 @@ def tonal_centroid(chroma: np.ndarray) -> np.ndarray:
     middle, at 0.
 
     Source: Harte, Sandler and Gasser 2006, Detecting harmonic change in musical audio; here each six numbers are
-    divided by the sum of their absolute values, as in Wang and Dubnov's code.
+    divided by the sum of their absolute values, as in Wang and Dubnov's code. That sum changes as a chord turns on the
+    circles, so two chords moved to another key are not quite as far apart as before.
     """
     angle = 2 * np.pi * np.array([steps * np.arange(12) / 12 for steps, _ in CIRCLES])  # (3, 12)
     radius = np.array([[r] for _, r in CIRCLES])

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from scipy.stats import t as student
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -67,6 +68,10 @@ def sweep(
 
 
 def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over the last axis, seeds or pieces, and the half-width of its 95 % interval; NaNs are left out."""
-    number = np.isfinite(values).sum(-1)
-    return np.nanmean(values, -1), 1.96 * np.nanstd(values, -1, ddof=1) / np.sqrt(number)
+    """Mean over the last axis, seeds or pieces, and the half-width of its 95 % interval by Student's t: few values are
+    many times less sure. NaNs are left out; where fewer than two values are left, the half-width is NaN."""
+    values = np.ma.masked_invalid(values)
+    number = values.count(-1)
+    t = student.ppf(0.975, np.maximum(number - 1, 1))
+    half = t * values.std(-1, ddof=1) / np.sqrt(np.maximum(number, 1))
+    return np.ma.filled(values.mean(-1), np.nan), np.where(number > 1, np.ma.filled(half, np.nan), np.nan)
