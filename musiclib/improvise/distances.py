@@ -9,9 +9,27 @@ CIRCLES = ((7, 1.0), (3, 1.0), (4, 0.5))  # steps of fifths, minor and major thi
 
 
 def euclidean(x: np.ndarray) -> np.ndarray:
-    """‖a − b‖ between frames (n, d), by one product of matrices: ‖a‖² + ‖b‖² − 2 a·b. Where little is left of that
-    difference, and rounding would be seen, from the frames themselves."""
+    """‖a − b‖ between frames (n, d)."""
+    squared = _squared(np.asarray(x, float))
+    return np.sqrt(squared, out=squared)
+
+
+def cosine(x: np.ndarray) -> np.ndarray:
+    """1 − the cosine of the angle between frames (n, d), which is half the squared distance of unit vectors. A frame of
+    zeros is 1 from every other, as if at right angles."""
     x = np.asarray(x, float)
+    unit = _divided(x, np.linalg.norm(x, axis=1, keepdims=True))
+    apart = _squared(unit)
+    apart /= 2
+    silent = ~unit.any(1)
+    if silent.any():
+        apart[silent ^ silent[:, None]] = 1
+    return apart
+
+
+def _squared(x: np.ndarray) -> np.ndarray:
+    """‖a − b‖² by one product of matrices, ‖a‖² + ‖b‖² − 2 a·b. Where little is left of that difference, and rounding
+    would be seen, from the frames themselves."""
     norms = np.square(x).sum(1)
     sums = norms + norms[:, None]
     squared = x @ x.T
@@ -22,19 +40,7 @@ def euclidean(x: np.ndarray) -> np.ndarray:
     for pairs in np.array_split(np.stack([i, j])[:, i != j], 1 + len(i) // 4096, axis=1):
         squared[tuple(pairs)] = np.square(x[pairs[0]] - x[pairs[1]]).sum(1)
     np.fill_diagonal(squared, 0)
-    np.maximum(squared, 0, out=squared)
-    return np.sqrt(squared, out=squared)
-
-
-def cosine(x: np.ndarray) -> np.ndarray:
-    """1 − the cosine of the angle between frames (n, d); a frame of zeros is 1 from every other, as if at right
-    angles."""
-    x = np.asarray(x, float)
-    unit = _divided(x, np.linalg.norm(x, axis=1, keepdims=True))
-    half_chord = np.square(euclidean(unit)) / 2  # the same for unit vectors, exact for small angles too
-    silent = ~unit.any(1)
-    half_chord[silent ^ silent[:, None]] = 1
-    return half_chord
+    return np.maximum(squared, 0, out=squared)
 
 
 def tonnetz(chroma: np.ndarray) -> np.ndarray:

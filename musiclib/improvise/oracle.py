@@ -12,6 +12,8 @@ Sources: Allauzen, Crochemore and Raffinot 1999 (factor oracle); Lefebvre and Le
 Notebook: 09 music information dynamics.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -165,7 +167,7 @@ class Search:
 
 
 def search(distance: np.ndarray, thresholds: np.ndarray | None = None) -> Search:
-    """The information rate at each threshold, in compiled code that gives what `oracle` gives.
+    """The information rate at each threshold, in compiled code that gives what `oracle` gives, on all cores.
 
     One distance matrix serves all. An oracle also knows in which interval of θ nothing would change: between the
     largest distance that was near enough and the smallest that was not. Thresholds in it are not built again.
@@ -183,6 +185,17 @@ def search(distance: np.ndarray, thresholds: np.ndarray | None = None) -> Search
     if thresholds.ndim != 1 or not len(thresholds) or not (np.diff(thresholds) > 0).all():
         raise ValueError("Thresholds are a rising list of at least one.")
     distance = np.ascontiguousarray(distance, float)
+    cores = os.cpu_count() or 1
+    with ThreadPoolExecutor(cores) as threads:  # compiled code runs side by side; small thresholds take the longest
+        found = list(threads.map(lambda first: _totals(distance, thresholds[first::cores]), range(cores)))
+    total = np.empty(len(thresholds))
+    for first, (own, _) in enumerate(found):
+        total[first::cores] = own
+    return Search(thresholds, total, sum(built for _, built in found))
+
+
+def _totals(distance: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, int]:
+    """The information rate at rising thresholds, and how many oracles were built for it."""
     total, built, valid_to = np.zeros(len(thresholds)), 0, -np.inf
     for number, threshold in enumerate(thresholds):
         if threshold > valid_to:
@@ -191,7 +204,7 @@ def search(distance: np.ndarray, thresholds: np.ndarray | None = None) -> Search
             total[number] = _total_rate(sfx, lrs)
         else:
             total[number] = total[number - 1]
-    return Search(thresholds, total, built)
+    return total, built
 
 
 def best_oracle(distance: np.ndarray, thresholds: np.ndarray | None = None) -> Oracle:
@@ -199,7 +212,7 @@ def best_oracle(distance: np.ndarray, thresholds: np.ndarray | None = None) -> O
     return oracle(distance, search(distance, thresholds).best)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _links(distance, threshold):
     """`oracle`, its lists kept as linked lists in arrays.
 
@@ -214,7 +227,7 @@ def _links(distance, threshold):
         forward = _append(forward, i - 1, i)
         hit, before, state = NONE, i - 1, sfx[i - 1]
         while state != NONE:
-            nearest, apart = _nearest(forward, state, distance[i - 1])
+            nearest, apart = _nearest(forward, state, distance[i - 1], threshold)
             if apart < threshold:
                 hit = nearest
                 break
@@ -261,14 +274,14 @@ class Lists(NamedTuple):
     used: np.ndarray
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _no_lists(states, room):
     empty = np.full(states, NONE)
     of_start, value, following = np.empty(states, np.int64), np.empty(room, np.int64), np.empty(room, np.int64)
     return Lists(of_start, empty, empty.copy(), value, following, np.zeros(2, np.int64))
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _append(lists, state, value):
     if state == 0:
         lists.of_start[lists.used[1]] = value
@@ -288,14 +301,26 @@ def _append(lists, state, value):
     return lists
 
 
-@numba.njit(cache=True)
-def _nearest(lists, state, distances):
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _least(frames, distances):
+    """The smallest distance: a loop that processors run several steps of at once."""
+    least = distances[frames[0] - 1]
+    for j in frames[1:]:
+        apart = distances[j - 1]
+        least = apart if apart < least else least
+    return least
+
+
+@numba.njit(cache=True, nogil=True)
+def _nearest(lists, state, distances, threshold):
     """The nearest frame of a list, of several the first, and its distance."""
     nearest, apart = NONE, np.inf
     if state == 0:
-        for j in lists.of_start[: lists.used[1]]:
-            if distances[j - 1] < apart:
-                nearest, apart = j, distances[j - 1]
+        of_start = lists.of_start[: lists.used[1]]
+        apart = _least(of_start, distances)
+        for j in of_start if apart < threshold else of_start[:0]:
+            if distances[j - 1] == apart:
+                return j, apart
         return nearest, apart
     place = lists.first[state]
     while place != NONE:
@@ -306,7 +331,7 @@ def _nearest(lists, state, distances):
     return nearest, apart
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _total_rate(sfx, lrs):
     """The sum of `information_rate(code(sfx, lrs))`."""
     total, new, words, i, n = 0.0, 0, 0, 1, len(sfx) - 1
