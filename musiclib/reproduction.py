@@ -30,6 +30,17 @@ class Experiment(Protocol):
 Some = TypeVar("Some", bound=Experiment)
 
 
+def find(experiments: Mapping[str, Some], name: str) -> Some:
+    """An experiment by name.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if name not in experiments:
+        raise ValueError(f"No experiment {name!r}: choose of {', '.join(experiments)}.")
+    return experiments[name]
+
+
 def missing(
     experiments: Mapping[str, Some], system: str, size: str, seed: int = 0, only: Collection[str] = ()
 ) -> list[Some]:

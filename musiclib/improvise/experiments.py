@@ -7,6 +7,7 @@ Notebook: 08 query-based improvisation.
 
 from dataclasses import dataclass, replace
 
+from musiclib import reproduction
 from musiclib.improvise.vae import BarVAEConfig
 from musiclib.training import TrainingConfig
 
@@ -57,11 +58,5 @@ EXPERIMENTS = {
 
 
 def find(name: str) -> Experiment:
-    """An experiment by name.
-
-    Raises:
-        ValueError: there is none of that name.
-    """
-    if name not in EXPERIMENTS:
-        raise ValueError(f"No experiment {name!r}: choose of {', '.join(EXPERIMENTS)}.")
-    return EXPERIMENTS[name]
+    """An experiment by name; see `reproduction.find`."""
+    return reproduction.find(EXPERIMENTS, name)

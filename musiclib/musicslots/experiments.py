@@ -6,6 +6,7 @@ Notebooks: 03 note discovery, 04 note properties.
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from musiclib import reproduction
 from musiclib.musicslots.baselines import AutoEncoderConfig, ClassifierConfig
 from musiclib.musicslots.model import MusicSlotsConfig
 from musiclib.training import TrainingConfig
@@ -275,11 +276,5 @@ def shown(size: str) -> Experiment:
 
 
 def find(name: str) -> Experiment:
-    """An experiment by name.
-
-    Raises:
-        ValueError: there is none of that name.
-    """
-    if name not in EXPERIMENTS:
-        raise ValueError(f"No experiment {name!r}: choose {', '.join(EXPERIMENTS)}.")
-    return EXPERIMENTS[name]
+    """An experiment by name; see `reproduction.find`."""
+    return reproduction.find(EXPERIMENTS, name)

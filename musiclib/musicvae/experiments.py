@@ -6,6 +6,7 @@ Notebooks: 06 MusicVAE, 07 MusicVAE evaluation.
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from musiclib import reproduction
 from musiclib.musicvae.data import VALUES
 from musiclib.musicvae.model import MusicVAEConfig
 from musiclib.training import TrainingConfig
@@ -126,11 +127,5 @@ EXPERIMENTS = {
 
 
 def find(name: str) -> Experiment:
-    """An experiment by name.
-
-    Raises:
-        ValueError: there is none of that name.
-    """
-    if name not in EXPERIMENTS:
-        raise ValueError(f"No experiment {name!r}: choose of {', '.join(EXPERIMENTS)}.")
-    return EXPERIMENTS[name]
+    """An experiment by name; see `reproduction.find`."""
+    return reproduction.find(EXPERIMENTS, name)
