@@ -184,9 +184,10 @@ def improvise(options: argparse.Namespace) -> int:
     query = performing.read_query(options.query)
     if query.remark:
         print(query.remark)
-    model = improvise_runs.load(improvise_experiments.find(options.style).run_name("paper"))
+    experiment = improvise_experiments.find(options.style)
+    model = improvise_runs.load(experiment.run_name("paper"))
     settings = Channel(options.bits, "corpus", made_up=True)
-    corpus = improvise_runs.corpus_source(model, options.style)
+    corpus = improvise_runs.corpus_source(model, experiment.corpus)
     roll = performing.perform(model, query, settings, corpus, options.seed)
     composing.write(roll, options.output, options.program, options.tempo)
     told = "all" if options.bits == float("inf") else f"{options.bits} bits"
@@ -263,7 +264,8 @@ def parser() -> argparse.ArgumentParser:
     play.add_argument("query", type=Path, help="a score, MIDI or MusicXML")
     play.add_argument("output", type=Path, help="a MIDI file")
     play.add_argument("--bits", type=whole(0, 10**6), default=float("inf"), metavar="N", help="of a bar; unset: all")
-    play.add_argument("--style", choices=list(corpora.CORPORA), default="chorales", help="unset: chorales")
+    play.add_argument("--style", default="chorales", metavar="CORPUS",
+                      help="chorales (unset), fiddle-tunes, or a corpus file that a model was trained on")  # fmt: skip
     play.add_argument("--seed", type=whole(0, 2**31), default=0, help="another seed, another improvisation")
     play.add_argument(
         "--program", type=whole(0, 127), default=0, metavar="N", help="General MIDI, from 0; unset: piano"

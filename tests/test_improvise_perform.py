@@ -107,6 +107,8 @@ def test_no_query(folder, capsys, make, message):
     [
         ("improvise query.mid query.mid", "stays as it is"),
         ("improvise query.mid out.wav", "MIDI under another name"),
+        ("improvise query.mid out.mid --style jazz", "No experiment 'jazz': choose of chorales"),
+        ("improvise query.mid out.mid --style query.mid", "There is no checkpoint"),
         ("improvise query.mid query.mid/out.mid", "Cannot write"),
     ],
 )

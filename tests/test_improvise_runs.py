@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from musiclib import ledger, paths, training
+from musiclib import corpora, ledger, paths, training
 from musiclib.improvise import experiments, report, runs
 from musiclib.improvise.bars import INPUTS
 from musiclib.improvise.evaluation import reconstruction
 from musiclib.improvise.vae import BarVAE, BarVAEConfig
+from musiclib.pieces import save_corpus
 
 EXPERIMENT = experiments.EXPERIMENTS["chorales"]
 
@@ -99,3 +100,24 @@ def test_it_learns_a_few_bars_by_heart_and_every_weight_takes_part():
         optimizer.step()
     after = reconstruction(model, bars)
     assert after["distortion"] < before / 20 and after["rate"] > 1 and after["active"] > 0
+
+
+def test_a_corpus_of_your_own(monkeypatch, tmp_path):
+    """From a corpus file to a trained model, and one sentence where there is too little of it."""
+    for name in ("RUNS", "CHECKPOINTS", "RESULTS"):
+        monkeypatch.setattr(paths, name, tmp_path / name.lower())
+    monkeypatch.setattr(experiments.Experiment, "model_config", lambda self: BarVAEConfig(hidden=8, latent=4))
+    short = replace(experiments.TRAINING, steps=2, batch=20, evaluate_every=1)
+    monkeypatch.setattr(experiments.Experiment, "training_config", lambda self, seed=0: short)
+    tunes = corpora.shipped("fiddle-tunes")
+    path = tmp_path / "mine.corpus"
+    save_corpus(path, [*tunes.split("train")[:4], *tunes.split("valid")[:1], *tunes.split("test")[:1]], "mine")
+    own = experiments.find(str(path))
+    assert runs.train(own, "paper")
+    model = runs.load("improvise-mine")
+    assert runs.corpus_source(model, own.corpus).mean.shape == (1, 4)
+    assert (paths.RUNS / "improvise-mine" / "improvise-mine.safetensors").exists()
+    few = tmp_path / "few.corpus"
+    save_corpus(few, tunes.split("train")[:2], "few")
+    with pytest.raises(ValueError, match=r"few.corpus has no music in its valid split"):
+        runs.train(experiments.find(str(few)), "paper")

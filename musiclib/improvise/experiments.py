@@ -6,6 +6,7 @@ Notebook: 08 query-based improvisation.
 """
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from musiclib import reproduction
 from musiclib.improvise.vae import BarVAEConfig
@@ -22,7 +23,7 @@ class Experiment:
     """One model to train.
 
     Attributes:
-        table: where it belongs. corpus: see `corpora.shipped`. beta: the price of rate.
+        table: where it belongs. corpus: see `corpora.shipped`, or a corpus file. beta: the price of rate.
         steps: updates. ships: whether the trained weights are part of the course.
     """
 
@@ -58,5 +59,7 @@ EXPERIMENTS = {
 
 
 def find(name: str) -> Experiment:
-    """An experiment by name; see `reproduction.find`."""
+    """An experiment by name, see `reproduction.find`; or of a corpus file of your own, which `ingest` made."""
+    if Path(name).is_file():
+        return Experiment(Path(name).stem, "own", corpus=name)
     return reproduction.find(EXPERIMENTS, name)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Collection
 from dataclasses import asdict
 from functools import cache
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from musiclib.improvise.evaluation import reconstruction
 from musiclib.improvise.experiments import EXPERIMENTS, Experiment
 from musiclib.improvise.query import Source
 from musiclib.improvise.vae import BarVAE, BarVAEConfig
-from musiclib.pieces import SPLITS
+from musiclib.pieces import SPLITS, Corpus
 from musiclib.presets import default_device
 from musiclib.reproduction import checkpoint, ensure_trained
 
@@ -26,8 +27,19 @@ SOURCE_BARS = 4000
 
 @cache
 def data(corpus: str, split: str) -> Tensor:
-    """The bars of a split of a corpus that ships, (N, 2496) uint8, on the best device here."""
-    return bars.of_pieces(corpora.shipped(corpus).split(split)).to(default_device())
+    """The bars of a split of a corpus, one that ships or a file, (N, 2496) uint8, on the best device here.
+
+    Raises:
+        CorpusError: the file is missing or damaged.
+        ValueError: nothing sounds in that split.
+    """
+    pieces = corpora.shipped(corpus) if corpus in corpora.CORPORA else Corpus(Path(corpus))
+    own = pieces.split(split)
+    if not any(len(piece) for piece in own):
+        raise ValueError(
+            f"{corpus} has no music in its {split} split, where of ten pieces about one goes: it needs more pieces."
+        )
+    return bars.of_pieces(own).to(default_device())
 
 
 def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float = math.inf) -> bool:
