@@ -11,6 +11,9 @@ from types import ModuleType
 from torch import nn
 
 from musiclib import audio, badges, corpora, course, fetch, ingestion, ledger, presets, sources, synth
+from musiclib.diffroll import clips
+from musiclib.diffroll import experiments as diffroll_experiments
+from musiclib.diffroll import runs as diffroll_runs
 from musiclib.improvise import experiments as improvise_experiments
 from musiclib.improvise import perform as performing
 from musiclib.improvise import report as improvise_report
@@ -35,6 +38,7 @@ SYSTEMS = {  # its runs, how an experiment is found by name, the one to begin wi
     "improvise": (
         improvise_runs, improvise_experiments.find, "chorales", lambda size: improvise_report.results_table(),
     ),
+    "diffroll": (diffroll_runs, diffroll_experiments.find, "diffroll", lambda size: ""),
 }  # fmt: skip
 
 
@@ -43,6 +47,8 @@ REBUILD = {
     "chorales": corpora.build_bach_chorales,
     "chorale-pieces": corpora.build_chorales,
     "fiddle-tunes": corpora.build_fiddle_tunes,
+    "piano-works": corpora.build_piano_works,
+    "piano-clips": clips.build,
 }
 
 

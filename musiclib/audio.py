@@ -48,6 +48,23 @@ def load_audio(path: Path | str, longest_s: float | None = None) -> Tensor:
     return resample(torch.from_numpy(mono), rate_hz)
 
 
+def load_part(path: Path | str, start_s: float, seconds: float) -> Tensor:
+    """A part of a recording as mono at 16 kHz, (samples,), shorter where the recording ends; it may be silent.
+
+    Raises:
+        AudioError: there is no such file, it is not readable, not audio or damaged.
+    """
+    path = Path(path)
+    _check_file(path)
+    try:
+        with soundfile.SoundFile(path) as file:
+            file.seek(min(file.frames, round(start_s * file.samplerate)))
+            block = file.read(round(seconds * file.samplerate), dtype="float32", always_2d=True)
+            return resample(torch.from_numpy(block.mean(axis=1)), file.samplerate)
+    except (soundfile.SoundFileError, TypeError) as error:
+        raise AudioError(f"{path} is not audio that can be read, or it is damaged: download it again.") from error
+
+
 def _check_file(path: Path) -> None:
     try:
         if path.is_dir():

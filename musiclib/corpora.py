@@ -17,7 +17,11 @@ from musiclib.paths import DATA, atomic
 from musiclib.pieces import GRID_NOTE, Corpus, Piece, save_corpus
 
 BACH_CHORALES = DATA / "bach-chorales-quarter.json"
-CORPORA = {"fiddle-tunes": DATA / "fiddle-tunes.safetensors", "chorales": DATA / "chorales.safetensors"}
+CORPORA = {name: DATA / f"{name}.safetensors" for name in ("fiddle-tunes", "chorales", "piano-works")}
+CLASSICS = (
+    "haydn", "mozart", "beethoven", "schumann_robert", "schumann_clara", "chopin", "joplin", "cpebach", "corelli",
+    "schubert", "handel", "beach",
+)  # fmt: skip
 TUNE_BOOKS = ("ryansMammoth", "oneills1850", "airdsAirs", "nottingham-dataset")
 DUPLE = {"4/4": 16, "2/2": 16, "2/4": 8}  # time signature → 16ths per bar
 TUNE_KINDS = "reel|jig|hornpipe|strathspey|march|clog|the|a|an"
@@ -72,7 +76,8 @@ def _chorale(file: Path) -> Quarters | None:
 
 
 def shipped(name: str) -> Corpus:
-    """A corpus of pieces on a grid of 16ths that is part of the course: "fiddle-tunes" or "chorales".
+    """A corpus of pieces that is part of the course: "fiddle-tunes" or "chorales", on a grid of 16ths, or
+    "piano-works", on one of 24 steps a quarter.
 
     Raises:
         ValueError: there is none of that name.
@@ -102,6 +107,48 @@ def build_chorales(path: Path = CORPORA["chorales"]) -> None:
     pieces = [piece for piece in Parallel(n_jobs=-1)(map(delayed(_chorale_piece), files.values())) if piece]
     first = {_melody(piece): piece for piece in reversed(pieces)}
     save_corpus(path, first.values(), "Bach's four-part chorales (music21's corpus)")
+
+
+def build_piano_works(path: Path = CORPORA["piano-works"]) -> None:
+    """Keyboard and chamber music of music21's corpus, all parts together as one pianist would have to play them, on a
+    grid that holds 32nds and triplets. Movements of one work share a split."""
+    import music21
+
+    found = sorted({file for name in CLASSICS for file in music21.corpus.getComposer(name)})
+    files = {f.with_suffix(""): f for f in found if f.suffix in (".mxl", ".xml", ".krn")}  # of two prints the last
+    pieces = [piece for piece in Parallel(n_jobs=-1)(map(delayed(_classic), files.values())) if piece]
+    first = {_melody(piece): piece for piece in reversed(pieces)}
+    save_corpus(path, first.values(), "keyboard and chamber music, Corelli to Joplin (music21's corpus)")
+
+
+def _classic(file: Path) -> Piece | None:
+    """A score as it sounds; None for what is no score, or holds no notes."""
+    import music21
+
+    score = music21.corpus.parse(file)
+    if not isinstance(score, music21.stream.Score):
+        return None
+    notes = [
+        note
+        for part in score.toSoundingPitch().parts
+        for voice in _by_pitch(part).values()
+        for note in joined_ties(voice)
+    ]
+    composer = next(name for name in CLASSICS if name in file.parts)
+    inside = file.parts[file.parts.index(composer) : -1]
+    work = inside if len(inside) > 1 else (*inside, file.stem)
+    name = "/".join([*inside, file.stem])
+    return grid_piece(name, notes, bar_quarters=4, steps_per_quarter=24, group="/".join(work)) if notes else None
+
+
+def _by_pitch(part) -> dict[int, list[tuple]]:
+    """The printed notes of a part, those of chords on their own, with their ties, pitch by pitch."""
+    found: dict[int, list[tuple]] = {}
+    for printed in _printed(part):
+        for note in printed.notes if printed.isChord else [printed]:
+            place = (Fraction(printed.offset), Fraction(printed.quarterLength), note.pitch.midi, note.tie)
+            found.setdefault(note.pitch.midi, []).append(place)
+    return found
 
 
 def _tunes(file: Path) -> list[Piece]:

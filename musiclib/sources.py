@@ -67,7 +67,7 @@ class Found:
 
 def find(folder: Path, kind: str) -> list[Found]:
     """All files below a folder but hidden ones, sorted by name."""
-    official = _maestro_table(folder) if kind == "maestro" else {}
+    official = maestro_table(folder) if kind == "maestro" else {}
     found = []
     for path, stamp in _walk(folder, ""):
         group = next((part for part in reversed(path.split(os.sep)[:-1]) if SONG.fullmatch(part)), "")
@@ -87,8 +87,12 @@ def _walk(folder: Path, inside: str) -> Iterator[tuple[str, tuple[int, int]]]:
                 yield path, (entry.stat().st_size, entry.stat().st_mtime_ns)
 
 
-def _maestro_table(folder: Path) -> dict[str, tuple[str, str]]:
-    """MIDI file → (composer and title, split), from the CSV that comes with MAESTRO."""
+def maestro_table(folder: Path, field: str = "") -> dict[str, tuple[str, str]]:
+    """MIDI file → (composer and title, or a field of the table; split), from the CSV that comes with MAESTRO.
+
+    Raises:
+        ValueError: it is missing or damaged.
+    """
     tables = sorted(folder.glob("maestro-v*.csv"))
     if not tables:
         raise ValueError(f"{folder} holds no maestro-v3.0.0.csv, which says the splits: give MAESTRO's own folder.")
@@ -96,7 +100,8 @@ def _maestro_table(folder: Path) -> dict[str, tuple[str, str]]:
         with tables[-1].open(newline="", encoding="utf-8") as file:
             return {
                 row["midi_filename"].replace("/", os.sep): (
-                    f"{row['canonical_composer']}: {row['canonical_title']}", MAESTRO_SPLITS[row["split"]],
+                    row[field] if field else f"{row['canonical_composer']}: {row['canonical_title']}",
+                    MAESTRO_SPLITS[row["split"]],
                 )
                 for row in csv.DictReader(file)
             }  # fmt: skip

@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ PROGRAM_NAMES = {PIANO: "piano", VIOLIN: "violin", FLUTE: "flute"}
 BANK_PITCHES = {PIANO: range(21, 109), VIOLIN: range(36, 97), FLUTE: range(36, 97)}
 BANK_LENGTHS_S = {PIANO: 4.0, VIOLIN: 2.0, FLUTE: 2.0}
 BANK_VERSION = 1
+INAUDIBLE_DB = 96.0  # under full scale: one step of 16 bits
 BANK_FLAC, BANK_INDEX = DATA / "note_bank.flac", DATA / "note_bank.json"
 SOUNDFONTS = ("/usr/share/sounds/sf2/FluidR3_GM.sf2", "/usr/share/soundfonts/FluidR3_GM.sf2")
 
@@ -213,14 +215,13 @@ class NoteBank:
         Raises:
             ValueError: the bank does not hold it.
         """
-        found = torch.nonzero((self.programs == program) & (self.pitches == pitch))
-        if not len(found):
+        if (program, pitch) not in self._row_of:
             held = sorted(set(self.programs.tolist()))
             raise ValueError(
                 f"The note bank has no pitch {pitch} for program {program}: it holds programs {held}, "
                 "piano 21 to 108 and the others 36 to 96."
             )
-        return int(found[0, 0])
+        return self._row_of[program, pitch]
 
     def note(self, row: int, duration_s: float = 1.0, silence_s: float = 0.0, total_s: float = 2.0) -> Tensor:
         """One note: silence, then `duration_s` of key down, then its release; (samples,)."""
@@ -246,13 +247,36 @@ class NoteBank:
         end_s = max((note.end_s for note in notes), default=0.0) + tail_s
         wave = torch.zeros(round(end_s * SAMPLE_RATE_HZ), device=self.waveforms.device)
         for note in notes:
-            row, start = self.row(note.program, note.pitch), round(note.onset_s * SAMPLE_RATE_HZ)
-            length = min(len(wave) - start, self.waveforms.shape[1])
-            gain = (note.velocity / VELOCITY) ** 2
-            wave[start : start + length] += gain * (
-                self.waveforms[row, :length] * self._release(note.program, note.duration_s, length)
-            )
+            self.add(wave, note)
         return wave
+
+    def add(self, wave: Tensor, note: Note) -> None:
+        """Adds a note to a waveform (samples,) in place; of one that began before its first sample, what is left."""
+        row, start = self.row(note.program, note.pitch), round(note.onset_s * SAMPLE_RATE_HZ)
+        held = max(0, round(note.duration_s * SAMPLE_RATE_HZ))
+        fade = self._fades[note.program]
+        gain = (note.velocity / VELOCITY) ** 2
+        parts = ((0, held, None), (held, held + len(fade), fade))
+        for first, last, shape in parts:
+            low, high = max(first, -start), min(last, self.waveforms.shape[1], len(wave) - start)
+            if low < high:
+                sound = self.waveforms[row, low:high]
+                wave[start + low : start + high] += gain * (
+                    sound if shape is None else sound * shape[low - first : high - first]
+                )
+
+    @cached_property
+    def _row_of(self) -> dict[tuple[int, int], int]:
+        keys = zip(self.programs.tolist(), self.pitches.tolist(), strict=True)
+        return {key: row for row, key in enumerate(keys)}
+
+    @cached_property
+    def _fades(self) -> dict[int, Tensor]:
+        """Per program, the gain of a note that was let go, sample by sample until it is inaudible."""
+        return {
+            program: self._release(program, 0.0, round(INAUDIBLE_DB / rate * SAMPLE_RATE_HZ))
+            for program, rate in self.release_db_per_s.items()
+        }
 
     def _release(self, program: int, duration_s: float, length: int) -> Tensor:
         """(length,) gain of a note: 1 while held, then a straight line in decibels."""

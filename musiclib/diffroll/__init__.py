@@ -1,0 +1,1 @@
+"""DiffRoll: piano transcription as diffusion; the same network generates, inpaints, and learns from rolls alone."""

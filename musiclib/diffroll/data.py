@@ -1,0 +1,118 @@
+"""Pairs of sound and piano roll without limit: scores performed, played by the note bank, recorded in a room.
+
+Notebook: 10 transcription.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from musiclib.diffroll import performance, room
+from musiclib.diffroll.clips import Clip
+from musiclib.diffroll.mel import FRAME_S, HOP_SAMPLES
+from musiclib.diffroll.scoring import tensor_of
+from musiclib.pianoroll import Note, PianoRoll
+from musiclib.pieces import Piece
+from musiclib.synth import NoteBank
+
+LEAD_S = 3.0  # how much is performed before a segment, so that some notes already sound when it begins
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Segments of performances, drawn at random.
+
+    Attributes:
+        pieces: scores; long ones are drawn more often. bank: on the device where it is to render.
+        frames: T of a segment. planes: of the rolls. style, recording: what varies; no recording is the bank's own sound.
+        limited: each piece has one performance, as in a data set of recordings; else there is no end of them.
+    """
+
+    pieces: Sequence[Piece]
+    bank: NoteBank
+    frames: int
+    planes: int = 1
+    style: performance.Style = performance.PRACTICE
+    recording: room.Room | None = room.PRACTICE
+    limited: bool = False
+
+    def draw(self, count: int) -> tuple[Tensor, Tensor]:
+        """Waveforms (count, samples) and rolls (count, 88·planes, frames), drawn from torch's random state."""
+        segments = [self._segment() for _ in range(count)]
+        return self._recorded(segments), self._targets(segments)
+
+    def rolls(self, count: int) -> Tensor:
+        """Rolls alone, (count, 88·planes, frames): nothing is rendered."""
+        return self._targets([self._segment() for _ in range(count)])
+
+    def clips(self, count: int) -> list[Clip]:
+        """The same as clips to be scored: what began before a clip is a note from its start, as in the paper."""
+        segments = [self._segment() for _ in range(count)]
+        waves, end_s = self._recorded(segments), self.frames * FRAME_S
+        found = []
+        for number, (notes, wave) in enumerate(zip(segments, waves, strict=True)):
+            inside = [note for note in notes if note.end_s > FRAME_S and note.onset_s < end_s - FRAME_S]
+            spans = [(max(0.0, note.onset_s), min(end_s, note.end_s), note) for note in inside]
+            cut = [Note(start, end - start, note.pitch, note.velocity) for start, end, note in spans]
+            found.append(Clip(f"rendered {number}", wave.cpu(), cut))
+        return found
+
+    def _segment(self) -> list[Note]:
+        """The notes of one segment; those of the seconds before it have onsets below 0."""
+        rng = np.random.default_rng(int(torch.randint(1 << 62, ())))
+        piece = self.pieces[int(rng.choice(len(self.pieces), p=self._weights))]
+        length_s = self.frames * FRAME_S
+        if self.limited:
+            played = self._only_performance(piece)
+            start_s = rng.uniform(-1.0, max(0.0, played[-1, 0] - length_s))
+        else:
+            played = performance.perform(
+                performance.excerpt(piece, LEAD_S + length_s, self.style, rng), self.style, rng
+            )  # fmt: skip
+            start_s = rng.uniform(-1.0, LEAD_S)
+        onset, duration = played[:, 0] - start_s, played[:, 1]
+        inside = played[(onset + duration > -LEAD_S) & (onset < length_s)].copy()
+        inside[:, 0] -= start_s
+        return performance.notes_of(inside)
+
+    def _recorded(self, segments: list[list[Note]]) -> Tensor:
+        waves = torch.stack([self._render(notes) for notes in segments])
+        return waves if self.recording is None else room.recorded(waves, self.recording)
+
+    def _render(self, notes: list[Note]) -> Tensor:
+        wave = torch.zeros(self.frames * HOP_SAMPLES, device=self.bank.waveforms.device)
+        for note in notes:
+            self.bank.add(wave, note)
+        return wave
+
+    def _targets(self, segments: list[list[Note]]) -> Tensor:
+        """What sounds in each segment; of notes from before, the part inside, which has no onset."""
+        lead = round(LEAD_S / FRAME_S) * 2
+        targets = []
+        for notes in segments:
+            shifted = [
+                Note(max(0.0, note.onset_s + lead * FRAME_S), note.duration_s, note.pitch, note.velocity)
+                for note in notes
+            ]
+            roll = PianoRoll.from_notes(shifted, FRAME_S, lead + self.frames)
+            targets.append(tensor_of(roll, lead + self.frames, self.planes)[:, lead:])
+        return torch.stack(targets).to(self.bank.waveforms.device)
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        seconds = np.array([len(piece) * (piece.step_s or 0.6 / piece.steps_per_quarter) for piece in self.pieces])
+        return seconds / seconds.sum()
+
+    def _only_performance(self, piece: Piece) -> np.ndarray:
+        if piece.name not in self._performances:
+            rng = np.random.default_rng(list(piece.name.encode()))
+            self._performances[piece.name] = performance.perform(piece, self.style, rng)
+        return self._performances[piece.name]
+
+    @cached_property
+    def _performances(self) -> dict[str, np.ndarray]:
+        return {}

@@ -1,0 +1,125 @@
+"""Experiments as data: what is trained on what, how long, and the paper's figures.
+
+Notebooks: 10 transcription, 11 DiffRoll, 12 DiffRoll evaluation.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from musiclib import reproduction
+from musiclib.diffroll.model import DiffRollConfig
+from musiclib.training import TrainingConfig
+
+PAPER_TRAINING = TrainingConfig(
+    151_000, batch=16, learning_rate=1e-5, decay_factor=1.0, least_rate=0.0, clip_norm=None, evaluate_every=5000
+)  # 2500 epochs of MAESTRO's 967 pieces
+TRAINING = {
+    "small": TrainingConfig(2000, batch=16, learning_rate=1.5e-3, warmup=50, evaluate_every=500),
+    "short": TrainingConfig(6000, batch=16, learning_rate=2e-4, warmup=200, evaluate_every=1000),
+    "paper": PAPER_TRAINING,
+}
+FRAMES = {"small": 160, "short": 640, "paper": 640}  # of a training segment
+SMALL = {"width": 96, "layers": 6}
+STUDY = {"steps": 900, "batch": 8, "evaluate_every": 900}  # of the small size: one of many, so each is brief
+
+ONSETS = {"steps": 1200, "evaluate_every": 600}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One model to train.
+
+    Attributes:
+        table: where it belongs. model: fields of DiffRollConfig.
+        dropout: p, how often the spectrogram is masked; 1 hears nothing, ever.
+        corpora: those that ship, one corpus file, or a folder of recordings (MAESTRO, MAPS).
+        pairs: the share of the pieces of which there are recordings, one of each; None is no end of recordings.
+        unpaired: rolls of all pieces are learned beside, unheard ("p = 0+1" with dropout 0).
+        training: changed fields at the small size. starts_from: the experiment whose weights it starts from.
+        paper: note F1 in the paper, in percent: at w = 0 and at w = 0.5, or one for both.
+        ships: whether the trained small weights are part of the course.
+    """
+
+    name: str
+    table: str
+    model: dict[str, Any] = field(default_factory=dict)
+    dropout: float = 0.1
+    corpora: tuple[str, ...] = ("chorales", "piano-works")
+    pairs: float | None = None
+    unpaired: bool = False
+    training: dict[str, Any] = field(default_factory=dict)
+    starts_from: str | None = None
+    sizes: tuple[str, ...] = ("small", "short", "paper")
+    paper: tuple[float, ...] | None = None
+    ships: bool = False
+
+    def model_config(self, size: str) -> DiffRollConfig:
+        return DiffRollConfig(**((SMALL if size == "small" else {}) | self.model))
+
+    def training_config(self, size: str, seed: int = 0) -> TrainingConfig:
+        return replace(TRAINING[size], seed=seed, **(self.training if size == "small" else {}))
+
+    def needs(self, size: str) -> str | None:
+        """The experiment that must have been run before this one."""
+        return self.starts_from
+
+    def run_name(self, size: str, seed: int = 0) -> str:
+        return f"diffroll-{self.name}-{size}" + (f"-seed{seed}" if seed else "")
+
+
+TWIN = {"discriminative": True}
+SHARES = {"all": 1.0, "tenth": 0.1, "fiftieth": 0.02}
+MAPS_PAPER = {"twin": (50.6,), "diffroll": (55.9, 57.7), "pretrained": (59.0, 62.6), "pretrained-0+1": (60.5, 63.7)}
+
+
+def _few_pairs(share: str) -> list[Experiment]:
+    """The paper's table 2 with a share of our pieces in place of MAPS, and the rolls of all in place of MAESTRO's."""
+    common = {"table": "few pairs", "pairs": SHARES[share], "training": STUDY}
+    paper = MAPS_PAPER if share == "tenth" else {}
+    before = {"starts_from": "rolls-only"}
+    return [
+        Experiment(f"{share}-twin", model=TWIN, dropout=0.0, paper=paper.get("twin"), **common),
+        Experiment(f"{share}-diffroll", paper=paper.get("diffroll"), **common),
+        Experiment(f"{share}-pretrained", paper=paper.get("pretrained"), **before, **common),
+        Experiment(
+            f"{share}-pretrained-0+1", dropout=0.0, unpaired=True, paper=paper.get("pretrained-0+1"), **before, **common
+        ),
+    ]
+
+
+EXPERIMENTS = {
+    experiment.name: experiment
+    for experiment in (
+        Experiment("diffroll", "comparison", paper=(74.9, 78.1), ships=True),
+        Experiment("twin", "comparison", model=TWIN, dropout=0.0, paper=(59.1,), ships=True),
+        Experiment("diffroll-onsets", "onsets", model={"planes": 2}, training=ONSETS, ships=True),
+        Experiment("twin-onsets", "onsets", model=TWIN | {"planes": 2}, dropout=0.0, training=ONSETS),
+        Experiment("rolls-only", "pretraining", dropout=1.0, training={"steps": 1500, "evaluate_every": 1500}),
+        *_few_pairs("fiftieth"),
+        *_few_pairs("tenth"),
+        *_few_pairs("all")[:2],
+        Experiment("p-0", "dropout", dropout=0.0, training=STUDY, paper=(67.1, 55.1)),
+        Experiment("p-0.1", "dropout", training=STUDY, paper=(66.4, 70.0)),
+        Experiment("p-0.5", "dropout", dropout=0.5, training=STUDY, paper=(62.8, 67.5)),
+        Experiment("zero-snr", "schedule", model={"schedule": "zero-snr"}, training=STUDY),
+        Experiment("cosine", "schedule", model={"schedule": "cosine"}, training=STUDY),
+        *(
+            Experiment(f"k-{k}", "kernel", model={"kernel": k}, training=STUDY, paper=paper)
+            for k, paper in ((3, (66.4, 70.0)), (5, (71.5, 75.0)), (7, (74.0, 77.0)))
+        ),
+        *(
+            Experiment(f"dilation-{d}", "kernel", model={"dilation": d}, training=STUDY, sizes=("short", "paper"))
+            for d in (2, 4)
+        ),
+    )
+}
+
+
+def find(name: str) -> Experiment:
+    """An experiment by name, see `reproduction.find`; or of a corpus of your own, which `ingest` made, or of a folder
+    of recordings, MAESTRO's or MAPS'."""
+    path = Path(name)
+    if path.is_file() or path.is_dir():
+        return Experiment(path.resolve().stem, "own", corpora=(str(path),))
+    return reproduction.find(EXPERIMENTS, name)

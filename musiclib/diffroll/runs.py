@@ -1,0 +1,186 @@
+"""Runs of experiments: from a name to trained weights and a ledger entry.
+
+Notebooks: 10 transcription, 11 DiffRoll, 12 DiffRoll evaluation.
+"""
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from musiclib import corpora, ledger, paths, reproduction, training
+from musiclib.diffroll import clips, evaluation, recordings
+from musiclib.diffroll.clips import Clip
+from musiclib.diffroll.data import Rendered
+from musiclib.diffroll.diffusion import Diffusion, discriminate, dropped
+from musiclib.diffroll.experiments import EXPERIMENTS, FRAMES, Experiment, find
+from musiclib.diffroll.mel import SEGMENT_FRAMES, heard
+from musiclib.diffroll.model import BANDS, MASKED, DiffRoll, DiffRollConfig
+from musiclib.diffroll.recordings import Recorded
+from musiclib.pieces import Corpus, Piece
+from musiclib.presets import default_device
+from musiclib.reproduction import checkpoint, ensure_trained
+from musiclib.synth import NoteBank
+
+Source = Rendered | Recorded
+VALIDATION_CLIPS = 8
+EXAMPLES = 1 << 20  # there is no end of them: an epoch is what one likes
+
+
+@cache
+def bank() -> NoteBank:
+    """The note bank on the best device here."""
+    return NoteBank.load().to(default_device())
+
+
+@cache
+def pieces(corpora_: tuple[str, ...], split: str) -> list[Piece]:
+    """The pieces of a split of corpora, shipped ones or files.
+
+    Raises:
+        CorpusError: a file is missing or damaged.
+        ValueError: nothing sounds in that split.
+    """
+    opened = [corpora.shipped(name) if name in corpora.CORPORA else Corpus(Path(name)) for name in corpora_]
+    found = [piece for corpus in opened for piece in corpus.split(split) if len(piece.notes)]
+    if not found:
+        raise ValueError(f"{', '.join(corpora_)} has no music in its {split} split: it needs more pieces.")
+    return found
+
+
+def thinned(pieces: Sequence[Piece], share: float) -> list[Piece]:
+    """A share of the pieces, spread evenly, at least one."""
+    count = max(1, round(share * len(pieces)))
+    return [pieces[k * len(pieces) // count] for k in range(count)]
+
+
+def source(experiment: Experiment, size: str, split: str = "train") -> Source:
+    """Where an experiment's pairs come from.
+
+    Raises:
+        ValueError: there is no music, or no recording, in that split.
+    """
+    frames, planes = FRAMES[size], experiment.model_config(size).planes
+    if Path(experiment.corpora[0]).is_dir():
+        return Recorded(recordings.find(Path(experiment.corpora[0]), split), frames, planes, default_device())
+    own = pieces(experiment.corpora, split)
+    if experiment.pairs is None:
+        return Rendered(own, bank(), frames, planes)
+    return Rendered(thinned(own, experiment.pairs), bank(), frames, planes, limited=True)
+
+
+def loss_of(experiment: Experiment, size: str) -> Callable[[nn.Module, Tensor, int], Tensor]:
+    """The loss of a batch that is drawn anew: equation 3, for the twin the same without noise, for "p = 0+1" the sum
+    over a paired and an unpaired stream."""
+    config = experiment.model_config(size)
+    diffusion = Diffusion(config.schedule, config.steps)
+    paired = source(experiment, size)
+    every = None
+    if experiment.unpaired:
+        every = Rendered(pieces(experiment.corpora, "train"), bank(), paired.frames, config.planes)
+
+    def unheard(model: nn.Module, rolls: Tensor) -> Tensor:
+        return diffusion.loss(model, rolls, torch.full((len(rolls), BANDS, 1), MASKED, device=rolls.device))
+
+    def loss(model: nn.Module, index: Tensor, step: int) -> Tensor:
+        if experiment.dropout == 1:
+            return unheard(model, paired.rolls(len(index)))
+        waveform, x0 = paired.draw(len(index))
+        mel = heard(waveform)
+        if config.discriminative:
+            return (discriminate(model, mel, x0.shape[1]) - x0).square().mean()
+        total = diffusion.loss(model, x0, dropped(mel, experiment.dropout))
+        return total if every is None else total + unheard(model, every.rolls(len(index)))
+
+    return loss
+
+
+@cache
+def validation_clips(corpora_: tuple[str, ...]) -> list[Clip]:
+    """Clips for choosing weights and thresholds: held-out pieces, played and recorded as in training."""
+    if Path(corpora_[0]).is_dir():
+        return recordings.clips(Path(corpora_[0]), "valid", VALIDATION_CLIPS)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return Rendered(pieces(corpora_, "valid"), bank(), SEGMENT_FRAMES).clips(VALIDATION_CLIPS)
+
+
+def validate(model: DiffRoll, own: Sequence[Clip]) -> dict[str, float]:
+    """Note F1 on validation clips, for a model that hears; one that does not is judged by what it is for, later."""
+    scored = evaluation.clip_scores(evaluation.rolls(model.eval(), own), own)
+    model.train()
+    return {"f1": evaluation.summary(scored)["f1"]}
+
+
+def test_scores(model: DiffRoll, own: Sequence[Clip]) -> dict:
+    """Every score on test sets A and B, at the paper's threshold and at the best one of the validation clips."""
+    best = evaluation.best_threshold(evaluation.rolls(model, own), own)
+    scores: dict = {"threshold": best}
+    for name in ("A", "B"):
+        found = evaluation.rolls(model, clips.shipped(name))
+        scored = evaluation.clip_scores(found, clips.shipped(name), best)
+        scores[name] = evaluation.summary(scored) | {"f1_of_clips": [round(s["f1"], 4) for s in scored]}
+        half = evaluation.summary(evaluation.clip_scores(found, clips.shipped(name)))
+        scores[name] |= {"f1_at_0.5": half["f1"]}
+    return scores
+
+
+def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float = math.inf) -> bool:
+    """Trains one experiment, or goes on where it stopped; when it is done, writes its weights and its ledger entry.
+
+    Returns:
+        Whether it is done.
+    """
+    commit, name = ledger.commit(), experiment.run_name(size, seed)
+    config, run = experiment.training_config(size, seed), paths.RUNS / name
+    torch.manual_seed(seed)
+    model = DiffRoll(experiment.model_config(size))
+    if before := experiment.needs(size):
+        model.load_state_dict(load(find(before).run_name(size, seed)).state_dict())
+    own, hears = validation_clips(experiment.corpora), experiment.dropout < 1
+    history = training.fit(
+        model, loss_of(experiment, size), EXAMPLES, config, run=run, select="f1", budget_s=budget_s,
+        evaluate=(lambda model: validate(model, own)) if hears else None,
+    )  # fmt: skip
+    if not history.finished:
+        return False
+    if hears:
+        training.load_weights(run / "best.safetensors", model)
+    model.to(default_device()).eval()
+    scores = test_scores(model, own) if hears else {}
+    about = {"experiment": experiment.name, "training": asdict(config), "scores": scores}
+    folder = paths.CHECKPOINTS if experiment.ships and size == "small" and not seed else run
+    training.save_weights(folder / f"{name}.safetensors", model, about, torch.float16)
+    described = {"experiment": asdict(experiment), "model": asdict(model.config), "training": asdict(config)}
+    curves = {"validation_curve": history.scores, "loss_curve": training.thinned(history.loss)}
+    ledger.record(
+        name, system="diffroll", preset=size, seed=seed, wall_s=history.wall_s, commit=commit,
+        config=described | {"sampling": asdict(evaluation.FAST)}, metrics=scores | curves,
+    )  # fmt: skip
+    return True
+
+
+def missing(size: str, seed: int = 0, only: Collection[str] = ()) -> list[Experiment]:
+    """What the ledger lacks; see `reproduction.missing`."""
+    return reproduction.missing(EXPERIMENTS, "diffroll", size, seed, only)
+
+
+def trained(experiment: Experiment, size: str) -> DiffRoll:
+    """The trained model of an experiment: the one that ships if there is one, else trained here and now."""
+    ensure_trained(EXPERIMENTS, experiment, size, train)
+    return load(experiment.run_name(size))
+
+
+def load(name: str) -> DiffRoll:
+    """A trained model by the name of its run, ready to use, on the best device here.
+
+    Raises:
+        CheckpointError: it has not been trained, does not ship, or is damaged.
+    """
+    config, _ = training.read_metadata(checkpoint(name))
+    model = DiffRoll(DiffRollConfig(**config))
+    return training.load_weights(checkpoint(name), model).to(default_device()).eval()
