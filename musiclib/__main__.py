@@ -13,7 +13,11 @@ from torch import nn
 from musiclib import audio, badges, corpora, course, fetch, ingestion, ledger, presets, sources, synth
 from musiclib.diffroll import clips
 from musiclib.diffroll import experiments as diffroll_experiments
+from musiclib.diffroll import report as diffroll_report
 from musiclib.diffroll import runs as diffroll_runs
+from musiclib.diffroll import transcribe as transcribing
+from musiclib.diffroll.diffusion import SAMPLERS
+from musiclib.diffroll.evaluation import FAST, Sampling
 from musiclib.improvise import experiments as improvise_experiments
 from musiclib.improvise import perform as performing
 from musiclib.improvise import report as improvise_report
@@ -38,9 +42,13 @@ SYSTEMS = {  # its runs, how an experiment is found by name, the one to begin wi
     "improvise": (
         improvise_runs, improvise_experiments.find, "chorales", lambda size: improvise_report.results_table(),
     ),
-    "diffroll": (diffroll_runs, diffroll_experiments.find, "diffroll", lambda size: ""),
+    "diffroll": (
+        diffroll_runs, diffroll_experiments.find, "diffroll",
+        lambda size: f"{diffroll_report.results_table(size)}\n\n{diffroll_report.claims_table(size)}",
+    ),
 }  # fmt: skip
 
+TRANSCRIBER = diffroll_experiments.EXPERIMENTS["diffroll-onsets"]
 
 REBUILD = {
     "bank": synth.build_bank,
@@ -60,22 +68,26 @@ def seconds(text: str) -> float:
     return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
 
 
+def number(least: float, most: float) -> Callable[[str], float]:
+    """Decimal numbers from least to most."""
+
+    def parse(text: str) -> float:
+        if not re.fullmatch(r"-?\d{1,4}(\.\d{1,6})?", text) or not least <= float(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least:g} to {most:g}")
+        return float(text)
+
+    return parse
+
+
 def whole(least: int, most: int) -> Callable[[str], int]:
     """Whole numbers from least to most."""
 
-    def number(text: str) -> int:
+    def parse(text: str) -> int:
         if not re.fullmatch(r"\d{1,10}", text) or not least <= int(text) <= most:
             raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} to {most}")
         return int(text)
 
-    return number
-
-
-def temperature(text: str) -> float:
-    """A number from 0 to 10."""
-    if not re.fullmatch(r"\d{1,2}(\.\d{1,6})?", text) or float(text) > 10:
-        raise argparse.ArgumentTypeError(f"{text!r} is no temperature from 0 to 10")
-    return float(text)
+    return parse
 
 
 def train(options: argparse.Namespace) -> int:
@@ -133,6 +145,7 @@ def write_readme(_: argparse.Namespace) -> int:
     ledger.write_between(ROOT / "README.md", "results", claims.readme())
     ledger.write_between(ROOT / "README.md", "musicvae", musicvae_report.readme())
     ledger.write_between(ROOT / "README.md", "improvise", improvise_report.results_table())
+    ledger.write_between(ROOT / "README.md", "diffroll", diffroll_report.readme())
     with atomic(DATA / "decomposition.png") as temporary:
         report.picture().savefig(temporary, dpi=90)
     return 0
@@ -201,6 +214,16 @@ def improvise(options: argparse.Namespace) -> int:
     return 0
 
 
+def transcribe(options: argparse.Namespace) -> int:
+    composing.check_output(options.output, [options.recording])
+    model = _trained_model(diffroll_runs, TRANSCRIBER.run_name, _preset(options).size)
+    sampling = Sampling(options.steps, options.sampler, options.guidance, seed=options.seed)
+    notes = transcribing.transcribe_file(model, options.recording, sampling, options.threshold)
+    transcribing.write(notes, options.output)
+    print(f"{len(notes)} notes in {notes[-1].end_s:.1f} s: {options.output}")
+    return 0
+
+
 def _trained_model(system: ModuleType, run_name: Callable[[str], str], size: str) -> nn.Module:
     """A system's trained model of a size, or the small one, which always ships; nothing is trained here."""
     name, small = run_name(size), run_name("small")
@@ -258,7 +281,7 @@ def parser() -> argparse.ArgumentParser:
     tune.add_argument("--seed", type=whole(0, 2**31), default=0, help="another seed, another tune")
     tune.add_argument("--between", type=Path, nargs=2, metavar=("A", "B"), help="two scores, MIDI or MusicXML")
     tune.add_argument("--steps", type=whole(2, 100), metavar="N", help="from A to B; unset: 7")
-    tune.add_argument("--temperature", type=temperature, help="0 is the safest; unset: 0.5, with --between 0")
+    tune.add_argument("--temperature", type=number(0, 10), help="0 is the safest; unset: 0.5, with --between 0")
     tune.add_argument(
         "--program", type=whole(0, 127), default=0, metavar="N", help="General MIDI, from 0; unset: piano"
     )
@@ -277,6 +300,18 @@ def parser() -> argparse.ArgumentParser:
         "--program", type=whole(0, 127), default=0, metavar="N", help="General MIDI, from 0; unset: piano"
     )
     play.add_argument("--tempo", type=whole(10, 600), metavar="N", help="quarters a minute; unset: the query's")
+
+    hear = command(transcribe, "transcribe", "Transcribe a recording of a piano, of any length, to MIDI.",
+                   "python -m musiclib transcribe recording.mp3 out.mid --steps 12 --guidance 0.5")  # fmt: skip
+    hear.add_argument("recording", type=Path, help="WAV, FLAC, OGG or MP3")
+    hear.add_argument("output", type=Path, help="a MIDI file")
+    hear.add_argument("--steps", type=whole(1, 200), default=FAST.calls, metavar="N", help=f"unset: {FAST.calls}")
+    hear.add_argument("--guidance", type=number(0, 10), default=FAST.weight, metavar="W",
+                      help="w; unset: 0, which takes half the time")  # fmt: skip
+    hear.add_argument("--sampler", choices=SAMPLERS, default=FAST.sampler, help=f"unset: {FAST.sampler}")
+    hear.add_argument("--threshold", type=number(0.05, 0.95), default=0.5, metavar="P", help="unset: 0.5")
+    hear.add_argument("--seed", type=whole(0, 2**31), default=0, help="of the noise it begins with")
+    hear.add_argument("--preset", **preset)
 
     again = command(rebuild, "rebuild", "Make shipped data anew.", "python -m musiclib rebuild bank")
     again.add_argument("what", choices=list(REBUILD))

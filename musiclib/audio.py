@@ -1,5 +1,6 @@
 """Recordings from files: any format, rate and number of channels in, mono at 16 kHz out; and back to WAV."""
 
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from musiclib.synth import SAMPLE_RATE_HZ
 SILENCE_PEAK = 1e-4  # -80 dBFS
 RATES_HZ = (4_000, 384_000)
 BLOCK_SAMPLES = 1 << 16
+FILTER_ZEROS = 8  # more than the zero crossings of torchaudio's filter on each side
 
 
 class AudioError(ValueError):
@@ -34,18 +36,25 @@ def load_audio(path: Path | str, longest_s: float | None = None) -> Tensor:
     Raises:
         AudioError: there is no such file, it is not readable, not audio, damaged, empty, silent or too long.
     """
+    return torch.cat(list(stream_audio(path, longest_s)))
+
+
+def stream_audio(path: Path | str, longest_s: float | None = None) -> Iterator[Tensor]:
+    """The same piece by piece, so that an hour needs no more memory than a minute. What only the end shows, such as
+    that all was silent, is raised there.
+
+    Raises:
+        AudioError: see `load_audio`.
+    """
     path = Path(path)
     _check_file(path)
     try:
         with soundfile.SoundFile(path) as file:
-            rate_hz = file.samplerate
-            mono, loudest = _mono(path, file, longest_s)
+            yield from _resampled(_mono(path, file, longest_s), file.samplerate)
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a name such as x.raw, which tells no format
         raise AudioError(
             f"{path} is not audio that can be read, or it is damaged: save it as WAV, FLAC, OGG or MP3."
         ) from error
-    _check_samples(path, mono, loudest)
-    return resample(torch.from_numpy(mono), rate_hz)
 
 
 def load_part(path: Path | str, start_s: float, seconds: float) -> Tensor:
@@ -81,46 +90,71 @@ def _check_file(path: Path) -> None:
         raise AudioError(f"{path} is empty: record or download it again.")
 
 
-def _mono(path: Path, file: soundfile.SoundFile, longest_s: float | None) -> tuple[np.ndarray, float]:
-    """The mean of the channels, (samples,) at the file's rate, and the loudest sample of any channel."""
+def _mono(path: Path, file: soundfile.SoundFile, longest_s: float | None) -> Iterator[np.ndarray]:
+    """The mean of the channels, block by block, (samples,) at the file's rate."""
     low_hz, high_hz = RATES_HZ
     if not low_hz <= file.samplerate <= high_hz:
         raise AudioError(
             f"{path} has a sample rate of {file.samplerate} Hz, outside {low_hz} to {high_hz} Hz: save it at 44100 Hz."
         )
-    blocks, samples, loudest = [np.zeros(0, dtype=np.float32)], 0, 0.0
+    samples, loudest, loudest_mono = 0, 0.0, 0.0
     while len(block := file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)):
-        loudest = max(loudest, float(np.abs(block).max()))
-        blocks.append(block.mean(axis=1))
+        if not np.isfinite(block).all():
+            raise AudioError(f"{path} holds samples that are no numbers (NaN or infinity): export it again.")
+        mono = block.mean(axis=1)
+        loudest, loudest_mono = (max(a, float(np.abs(b).max())) for a, b in ((loudest, block), (loudest_mono, mono)))
         samples += len(block)
         if longest_s is not None and samples > longest_s * file.samplerate:
             raise AudioError(f"{path} is longer than {longest_s:g} s: cut it.")
-    return np.concatenate(blocks), loudest
-
-
-def _check_samples(path: Path, mono: np.ndarray, loudest: float) -> None:
-    if not len(mono):
+        yield mono
+    if not samples:
         raise AudioError(f"{path} holds no samples: record or download it again.")
-    if not np.isfinite(mono).all():
-        raise AudioError(f"{path} holds samples that are no numbers (NaN or infinity): export it again.")
-    if np.abs(mono).max() >= SILENCE_PEAK:
-        return
-    if loudest >= SILENCE_PEAK:
+    if loudest < SILENCE_PEAK:
+        raise AudioError(f"{path} is silent, it stays under -80 dB of full scale: check the recording level.")
+    if loudest_mono < SILENCE_PEAK:
         raise AudioError(
             f"{path} is silent as mono, since its channels are in opposite phase and cancel: "
             "keep one channel, or invert one."
         )
-    raise AudioError(f"{path} is silent, it stays under -80 dB of full scale: check the recording level.")
 
 
 def resample(waveform: Tensor, rate_hz: int) -> Tensor:
-    """(..., samples) at `rate_hz` to 16 kHz.
+    """(..., samples) at `rate_hz` to 16 kHz."""
+    before, after = _ratio(rate_hz)
+    return torchaudio.functional.resample(waveform, before, after)
+
+
+def _ratio(rate_hz: int) -> tuple[int, int]:
+    """`rate_hz` to 16 kHz in small numbers.
 
     The filter has as many taps as the two rates have no factor in common: 44.1 kHz is 441 : 160, but 44 099 Hz would
     take gigabytes. So the ratio is rounded to one of small numbers, exact for usual rates, and else to millionths.
     """
     ratio = Fraction(SAMPLE_RATE_HZ, rate_hz).limit_denominator(1000)
-    return torchaudio.functional.resample(waveform, ratio.denominator, ratio.numerator)
+    return ratio.denominator, ratio.numerator
+
+
+def _resampled(blocks: Iterable[np.ndarray], rate_hz: int) -> Iterator[Tensor]:
+    """Blocks at `rate_hz` to 16 kHz, sample by sample what `resample` makes of the whole: each is filtered together
+    with as much of its neighbours as the filter reaches."""
+    before, after = _ratio(rate_hz)
+    beside = before * (2 + FILTER_ZEROS * max(before, after) // min(before, after) // before)
+    buffer = np.zeros(beside, dtype=np.float32)
+
+    def middle(samples: int) -> Tensor:
+        wave = torch.from_numpy(buffer[: beside + samples + beside])
+        first, last = (beside * after // before, -(-(beside + samples) * after // before))
+        return torchaudio.functional.resample(wave, before, after)[first:last]
+
+    for block in blocks:
+        buffer = np.concatenate([buffer, block])
+        samples = (len(buffer) - 2 * beside) // before * before
+        if samples > 0:
+            yield middle(samples)
+            buffer = buffer[samples:]
+    rest = len(buffer) - beside
+    buffer = np.concatenate([buffer, np.zeros(beside, dtype=np.float32)])
+    yield middle(rest)
 
 
 def write_wav(path: Path, waveform: Tensor) -> None:

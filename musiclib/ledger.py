@@ -10,12 +10,15 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 
 from musiclib import paths
 from musiclib.paths import atomic
+
+CONFIRMED, UNDECIDED, NOT_CONFIRMED, NOT_RUN = "confirmed", "undecided", "**not confirmed**", "not run"
 
 
 def record(
@@ -68,6 +71,14 @@ def entry(name: str, folder: Path | None = None) -> dict:
     if not path.exists():
         raise FileNotFoundError(f"The ledger has no run {name!r} ({path}): 'make reproduce' runs what is missing.")
     return json.loads(path.read_text())
+
+
+def outcome(differences: Iterable[tuple[float, float]]) -> str:
+    """The verdict on a claim by which all these differences, each with the half-width of its interval, are positive."""
+    differences = list(differences)
+    if all(value > interval for value, interval in differences):
+        return CONFIRMED
+    return NOT_CONFIRMED if any(value < -interval for value, interval in differences) else UNDECIDED
 
 
 def table(rows: list[list[str]], header: list[str]) -> str:

@@ -4,6 +4,7 @@ Spectrograms: bands upwards, time to the right, one colour scale within a figure
 can tell apart.
 """
 
+import io
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -122,6 +123,44 @@ def attention(weights: Tensor, bands: int, title: str = "") -> Figure:
     figure.suptitle(title, fontsize=10)
     plt.close(figure)
     return figure
+
+
+def rolls(
+    pictures: Sequence[Tensor], titles: Sequence[str], low: float = 0.0, high: float = 1.0, columns: int = 1
+) -> Figure:
+    """Rolls of the piano's 88 keys as numbers, (88, T), one colour scale: predictions, noisy rolls, differences."""
+    rows = -(-len(pictures) // columns)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(6.4, 1.3 * rows + 0.5), sharex=True, sharey=True, squeeze=False, layout="constrained"
+    )
+    signed = {"cmap": "PuOr_r"} if low < 0 else {"cmap": "magma"}
+    for axes in grid.flat[len(pictures) :]:
+        axes.axis("off")
+    for axes, picture, title in zip(grid.flat, pictures, titles, strict=False):
+        image = _image(axes, picture, title, vmin=low, vmax=high, **signed)
+    octaves = range(3, 88, 24)  # C1, C3, C5, C7
+    grid[0, 0].set_yticks([key + 0.5 for key in octaves], [pitch_name(21 + key) for key in octaves])
+    figure.colorbar(image, ax=grid, fraction=0.03, pad=0.01)
+    figure.supxlabel("time in s", fontsize=8)
+    plt.close(figure)
+    return figure
+
+
+def film(pictures: Sequence[Tensor], low: float = 0.0, high: float = 1.0, picture_s: float = 0.25, scale: int = 2):
+    """Pictures (F, T) one after the other as an animated GIF, which plays wherever pictures show; the last stays."""
+    from IPython.display import Image as Shown  # not above: the package works without a notebook
+    from PIL import Image
+
+    colours = plt.get_cmap("magma")
+    frames = []
+    for picture in pictures:
+        level = ((picture.detach().cpu().float().flip(0) - low) / (high - low)).clamp(0, 1).numpy()
+        image = Image.fromarray((colours(level)[..., :3] * 255).astype("uint8")).convert("P", palette=Image.ADAPTIVE)
+        frames.append(image.resize((picture.shape[1] * scale, picture.shape[0] * scale), Image.NEAREST))
+    durations = [round(1000 * picture_s)] * (len(frames) - 1) + [2000]
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    return Shown(data=file.getvalue(), format="gif")
 
 
 def piano_roll(notes: Sequence[Note] | PianoRoll, reference: Sequence[Note] | PianoRoll = ()) -> Figure:

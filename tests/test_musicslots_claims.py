@@ -4,12 +4,12 @@ import pytest
 from ledgers import write
 
 from musiclib import paths
+from musiclib.ledger import UNDECIDED
 from musiclib.musicslots.claims import (
     CONFIRMED,
     NOT_CONFIRMED,
     NOT_RUN,
     TOO_EARLY,
-    UNDECIDED,
     claims,
     difference,
     errata_table,

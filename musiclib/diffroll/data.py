@@ -28,7 +28,8 @@ class Rendered:
 
     Attributes:
         pieces: scores; long ones are drawn more often. bank: on the device where it is to render.
-        frames: T of a segment. planes: of the rolls. style, recording: what varies; no recording is the bank's own sound.
+        frames: T of a segment. planes: of the rolls. style, recording: what varies; without a recording one hears the
+            bank itself.
         limited: each piece has one performance, as in a data set of recordings; else there is no end of them.
     """
 

@@ -9,9 +9,9 @@
 
 A sampler knows no network: it asks a function `predict(x_t, t)` for x̂_0. `Guided` is such a function.
 
-Sources: Cheuk et al. 2023, DiffRoll, section 3; Ho and Salimans 2022 (guidance), Kynkäänniemi et al. 2024 (guidance on a
-part of the schedule), Lu et al. 2022 (DPM-Solver++), Lin et al. 2023 (zero terminal SNR), Nichol and Dhariwal 2021
-(cosine).
+Sources: Cheuk et al. 2023, DiffRoll, section 3; Ho and Salimans 2022 (guidance), Kynkäänniemi et al. 2024 (guidance
+on a part of the schedule), Lu et al. 2022 (DPM-Solver++), Lin et al. 2023 (zero terminal SNR), Nichol and Dhariwal
+2021 (cosine).
 Notebooks: 11 DiffRoll, 12 DiffRoll evaluation.
 """
 
@@ -57,7 +57,7 @@ def dropped(mel: Tensor, share: float) -> Tensor:
 
 
 def discriminate(model: Callable[[Tensor, Tensor, Tensor], Tensor], mel: Tensor, channels: int) -> Tensor:
-    """The baseline's answer: spectrograms (B, 229, T) → rolls (B, channels, T) in one call, without noise to start from."""
+    """The baseline's answer: spectrograms (B, 229, T) → rolls (B, channels, T) in one call, starting from no noise."""
     nothing = mel.new_zeros(len(mel), channels, mel.shape[-1])
     return model(nothing, torch.zeros(len(mel), dtype=torch.long, device=mel.device), mel)
 

@@ -4,7 +4,7 @@ Notebooks: 10 transcription, 12 DiffRoll evaluation.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from musiclib.diffroll.clips import Clip
 from musiclib.diffroll.diffusion import Diffusion, Guided, discriminate
-from musiclib.diffroll.mel import FRAME_S, heard
-from musiclib.diffroll.model import PITCHES, DiffRoll
+from musiclib.diffroll.mel import FRAME_S, SEGMENT_FRAMES, heard
+from musiclib.diffroll.model import BANDS, MASKED, PITCHES, DiffRoll
 from musiclib.diffroll.scoring import THRESHOLD, frame_f1, note_scores, roll_of
 from musiclib.pianoroll import PianoRoll
 
@@ -35,30 +35,37 @@ class Sampling:
 
 FAST = Sampling()
 PUBLISHED = Sampling(200, "ddpm", 0.5)
+GENERATION = Sampling(50, "ddpm", -1.0)
 
 
 @torch.no_grad()
-def transcribe(model: DiffRoll, mel: Tensor, sampling: Sampling = FAST) -> Tensor:
+def transcribe(model: DiffRoll, mel: Tensor, sampling: Sampling = FAST, x_t: Tensor | None = None) -> Tensor:
     """Spectrograms (B, 229, T), as `mel.normalised` gives them → rolls (B, 88·planes, T), not yet binary. The
-    discriminative twin answers in one call, whatever the sampling."""
+    discriminative twin answers in one call, whatever the sampling.
+
+    Args:
+        x_t: the noise to begin with, like the result; unless given, that of the sampling's seed.
+    """
     if model.config.discriminative:
         return discriminate(model, mel, model.channels).float()
-    return transcribe_from(model, noise(model, mel, sampling.seed), mel, sampling)
+    diffusion = Diffusion(model.config.schedule, model.config.steps)
+    predict = Guided(model, model.condition(mel), sampling.weight, sampling.interval)
+    generator = torch.Generator(device=mel.device).manual_seed(sampling.seed)
+    x_t = noise(model, mel, sampling.seed) if x_t is None else x_t
+    return diffusion.sample(predict, x_t, sampling.calls, sampling.sampler, generator)
+
+
+def generate(model: DiffRoll, count: int, sampling: Sampling = GENERATION, frames: int = SEGMENT_FRAMES) -> Tensor:
+    """Rolls out of nothing, (count, 88·planes, frames), not yet binary: nothing is heard anywhere."""
+    weight = model.input_projection.weight
+    nothing = torch.full((count, BANDS, frames), MASKED, device=weight.device)
+    return transcribe(model, nothing, replace(sampling, weight=-1.0))
 
 
 def noise(model: DiffRoll, mel: Tensor, seed: int) -> Tensor:
     """x_T for spectrograms (B, 229, T): the same of a seed on every device."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(len(mel), model.channels, mel.shape[-1], generator=generator).to(mel.device)
-
-
-@torch.no_grad()
-def transcribe_from(model: DiffRoll, x_t: Tensor, mel: Tensor, sampling: Sampling) -> Tensor:
-    """The same from given noise (B, 88·planes, T)."""
-    diffusion = Diffusion(model.config.schedule, model.config.steps)
-    predict = Guided(model, model.condition(mel), sampling.weight, sampling.interval)
-    generator = torch.Generator(device=mel.device).manual_seed(sampling.seed)
-    return diffusion.sample(predict, x_t, sampling.calls, sampling.sampler, generator)
 
 
 def rolls(model: DiffRoll, clips: Sequence[Clip], sampling: Sampling = FAST) -> list[Tensor]:

@@ -21,6 +21,23 @@ TRAINING = {
 }
 FRAMES = {"small": 160, "short": 640, "paper": 640}  # of a training segment
 SMALL = {"width": 96, "layers": 6}
+WEIGHTS = (0.0, 0.1, 0.5, 1.0, 1.5, 4.0)  # w of the paper's figure 4
+PAPER_CURVES = {  # (p, k) → note F1 in percent at each of WEIGHTS, MAESTRO (the paper's figures 3 and 4)
+    (0.0, 3): (67.1, 66.9, 55.1, 17.7, 4.3, 3.5),
+    (0.1, 3): (66.4, 67.2, 70.0, 69.8, 67.6, 55.2),
+    (0.5, 3): (62.8, 64.4, 67.5, 67.1, 65.4, 32.6),
+    (0.1, 5): (71.5, 72.9, 75.0, 74.1, 71.6, 56.6),
+    (0.1, 7): (74.0, 74.7, 77.0, 76.6, 74.8, 60.8),
+    (0.1, 9): (74.9, 75.9, 78.1, 77.7, 76.5, 64.9),
+}
+PAPER_DROPOUT = {  # p → note F1 at w = 0, k = 3
+    0.0: 67.1, 0.1: 66.4, 0.2: 65.2, 0.3: 64.6, 0.4: 64.3, 0.5: 62.8, 0.55: 61.3, 0.6: 59.7, 0.65: 58.6,
+}  # fmt: skip
+PAPER_DILATION = {  # rows of table 1, first without dilation, then growing faster and faster → F1 at w = 0, 0.1, 0.5, 1
+    "none": (74.9, 75.9, 78.1, 77.7), "slow": (74.0, 75.3, 77.1, 76.9), "faster": (73.3, 74.0, 76.2, 75.8),
+    "fastest": (72.2, 74.0, 75.9, 76.1),
+}  # fmt: skip
+CALLS = (1, 2, 3, 5, 8, 12, 25, 50, 200)  # of the network, when a roll is drawn
 STUDY = {"steps": 900, "batch": 8, "evaluate_every": 900}  # of the small size: one of many, so each is brief
 
 ONSETS = {"steps": 1200, "evaluate_every": 600}
@@ -88,7 +105,7 @@ def _few_pairs(share: str) -> list[Experiment]:
     ]
 
 
-EXPERIMENTS = {
+EXPERIMENTS: dict[str, "Experiment | Study"] = {
     experiment.name: experiment
     for experiment in (
         Experiment("diffroll", "comparison", paper=(74.9, 78.1), ships=True),
@@ -116,7 +133,47 @@ EXPERIMENTS = {
 }
 
 
-def find(name: str) -> Experiment:
+@dataclass(frozen=True)
+class Study:
+    """A question to one trained model: see `studies.KINDS`.
+
+    Attributes:
+        table: where its answer belongs. kind: of question. of: the experiment whose model is asked.
+    """
+
+    name: str
+    table: str
+    kind: str
+    of: str
+    sizes: tuple[str, ...] = ("small", "short", "paper")
+
+    def needs(self, size: str) -> str:
+        """The experiment that must have been run before this one."""
+        return self.of
+
+    def run_name(self, size: str, seed: int = 0) -> str:
+        return f"diffroll-{self.name}-{size}" + (f"-seed{seed}" if seed else "")
+
+
+GUIDED = ("diffroll", "p-0", "p-0.1", "p-0.5", "k-3", "k-5", "k-7")
+EXPERIMENTS |= {
+    study.name: study
+    for study in (
+        *(Study(f"guidance-{name}", "guidance", "guidance", name) for name in GUIDED),
+        *(
+            Study(f"guidance-{e.name}", "guidance, few pairs", "two weights", e.name)
+            for e in tuple(EXPERIMENTS.values())
+            if e.table == "few pairs" and "twin" not in e.name
+        ),
+        *(Study(f"samplers-{name}", "samplers", "samplers", name) for name in ("diffroll", "zero-snr", "cosine")),
+        Study("published-diffroll", "published", "published", "diffroll"),
+        *(Study(f"whole-{name}", "whole pieces", "whole", name) for name in ("diffroll", "twin", "diffroll-onsets")),
+        *(Study(f"planes-{name}", "planes", "onsets", name) for name in ("diffroll-onsets", "twin-onsets")),
+    )
+}
+
+
+def find(name: str) -> Experiment | Study:
     """An experiment by name, see `reproduction.find`; or of a corpus of your own, which `ingest` made, or of a folder
     of recordings, MAESTRO's or MAPS'."""
     path = Path(name)

@@ -82,8 +82,8 @@ def _struck_again(rows: np.ndarray, chosen: np.ndarray, rng: np.random.Generator
 
 
 def _one_key_one_note(rows: np.ndarray) -> np.ndarray:
-    """Rows (onset, duration, pitch, velocity), of one key never two at a time: what a key still plays when it is struck again ends there, and
-    strokes less than `SHORTEST_S` apart are one."""
+    """Rows (onset, duration, pitch, velocity), of one key never two at a time: what a key still plays when it is
+    struck again ends there, and strokes less than `SHORTEST_S` apart are one."""
     rows = rows[np.lexsort((rows[:, 0], rows[:, 2]))]
     same = rows[1:, 2] == rows[:-1, 2]
     double = np.append(False, same & (np.diff(rows[:, 0]) < SHORTEST_S))[: len(rows)]

@@ -26,7 +26,6 @@ from musiclib.diffroll.scoring import tensor_of
 from musiclib.pianoroll import Note
 from musiclib.pieces import SPLITS, split_of
 from musiclib.sources import maestro_table
-from musiclib.synth import SAMPLE_RATE_HZ
 
 SUSTAIN = 64  # MIDI's controller of the right pedal, and the value from which it is down
 REAL_PIANO = ("ENSTDkAm", "ENSTDkCl")
@@ -143,7 +142,7 @@ def clip(pair: Pair, start_s: float, seconds: float) -> Clip:
 
 
 def clips(folder: Path, split: str, count: int | None = None) -> list[Clip]:
-    """One random segment of 20.48 s of each recording, as in the paper, or of the first `count`; the same every time."""
+    """One random segment of 20.48 s of each recording, as in the paper, or of the first `count`; always the same."""
     rng = np.random.default_rng(0)
     pairs = find(folder, split)[:count]
     return [clip(pair, rng.uniform(0, max(0.0, _seconds(pair) - CLIP_S)), CLIP_S) for pair in pairs]
@@ -160,7 +159,7 @@ class Recorded:
     pairs: Sequence[Pair]
     frames: int
     planes: int = 1
-    device: torch.device = torch.device("cpu")
+    device: torch.device | str = "cpu"
 
     def draw(self, count: int) -> tuple[Tensor, Tensor]:
         """Waveforms (count, samples) and rolls (count, 88·planes, frames), drawn from torch's random state."""

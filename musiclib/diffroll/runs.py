@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from musiclib import corpora, ledger, paths, reproduction, training
-from musiclib.diffroll import clips, evaluation, recordings
+from musiclib.diffroll import clips, evaluation, recordings, studies
 from musiclib.diffroll.clips import Clip
 from musiclib.diffroll.data import Rendered
 from musiclib.diffroll.diffusion import Diffusion, discriminate, dropped
-from musiclib.diffroll.experiments import EXPERIMENTS, FRAMES, Experiment, find
+from musiclib.diffroll.experiments import EXPERIMENTS, FRAMES, Experiment, Study, find
 from musiclib.diffroll.mel import SEGMENT_FRAMES, heard
 from musiclib.diffroll.model import BANDS, MASKED, DiffRoll, DiffRollConfig
 from musiclib.diffroll.recordings import Recorded
@@ -129,12 +129,16 @@ def test_scores(model: DiffRoll, own: Sequence[Clip]) -> dict:
     return scores
 
 
-def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float = math.inf) -> bool:
-    """Trains one experiment, or goes on where it stopped; when it is done, writes its weights and its ledger entry.
+def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s: float = math.inf) -> bool:
+    """Trains one experiment, or goes on where it stopped; when it is done, writes its weights and its ledger entry. A
+    study asks its trained model.
 
     Returns:
         Whether it is done.
     """
+    if isinstance(experiment, Study):
+        studies.run(experiment, load(find(experiment.of).run_name(size, seed)), experiment.run_name(size, seed), size)
+        return True
     commit, name = ledger.commit(), experiment.run_name(size, seed)
     config, run = experiment.training_config(size, seed), paths.RUNS / name
     torch.manual_seed(seed)

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from musiclib import ledger
+from musiclib.ledger import CONFIRMED, NOT_CONFIRMED, NOT_RUN
 from musiclib.musicslots.experiments import CURRICULUM, EXPERIMENTS, MULTI, NOTE_DISCOVERY, find
 from musiclib.musicslots.report import Figures, figure, folded, runs_of
 
-CONFIRMED, UNDECIDED, NOT_CONFIRMED, NOT_RUN = "confirmed", "undecided", "**not confirmed**", "not run"
 TOO_EARLY = "too early to say"
 Rows = dict[str, str]  # label → experiment
 
@@ -101,9 +101,7 @@ def difference(a: Figures, b: Figures) -> Figures:
 
 def outcome(differences: list[Figures]) -> str:
     """Of a claim by which all these differences are positive."""
-    if all(d.value > d.interval for d in differences):
-        return CONFIRMED
-    return NOT_CONFIRMED if any(d.value < -d.interval for d in differences) else UNDECIDED
+    return ledger.outcome((d.value, d.interval) for d in differences)
 
 
 def _rising(figures: list[Figures]) -> str:
