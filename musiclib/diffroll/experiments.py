@@ -38,9 +38,9 @@ PAPER_DILATION = {  # rows of table 1, first without dilation, then growing fast
     "fastest": (72.2, 74.0, 75.9, 76.1),
 }  # fmt: skip
 CALLS = (1, 2, 3, 5, 8, 12, 25, 50, 200)  # of the network, when a roll is drawn
-STUDY = {"steps": 900, "batch": 8, "evaluate_every": 900}  # of the small size: one of many, so each is brief
+STUDY = {"steps": 600, "batch": 8, "evaluate_every": 600}  # of the small size: one of many, so each is brief
 
-ONSETS = {"steps": 1200, "evaluate_every": 600}
+ONSETS = {"steps": 1000, "evaluate_every": 500}
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ EXPERIMENTS: dict[str, "Experiment | Study"] = {
         Experiment("twin", "comparison", model=TWIN, dropout=0.0, paper=(59.1,), ships=True),
         Experiment("diffroll-onsets", "onsets", model={"planes": 2}, training=ONSETS, ships=True),
         Experiment("twin-onsets", "onsets", model=TWIN | {"planes": 2}, dropout=0.0, training=ONSETS),
-        Experiment("rolls-only", "pretraining", dropout=1.0, training={"steps": 1500, "evaluate_every": 1500}),
+        Experiment("rolls-only", "pretraining", dropout=1.0, training={"steps": 1200, "evaluate_every": 1200}),
         *_few_pairs("fiftieth"),
         *_few_pairs("tenth"),
         *_few_pairs("all")[:2],
