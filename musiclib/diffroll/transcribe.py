@@ -15,13 +15,13 @@ from tqdm.auto import tqdm
 
 from musiclib import audio, scores
 from musiclib.diffroll.evaluation import FAST, Sampling, noise, transcribe
-from musiclib.diffroll.mel import FRAME_S, HOP_SAMPLES, SEGMENT_FRAMES, WINDOW_SAMPLES, log_mel, normalised
+from musiclib.diffroll.mel import FLOOR, FRAME_S, HOP_SAMPLES, SEGMENT_FRAMES, WINDOW_SAMPLES, log_mel, normalised
 from musiclib.diffroll.model import DiffRoll
 from musiclib.diffroll.scoring import THRESHOLD, roll_of
 from musiclib.pianoroll import Note, PianoRoll
 
 OVERLAP_FRAMES = 64
-QUIET_NEPERS = 14.0  # a window whose loudest band is so far (60 dB) under the loudest before it is silent
+QUIET = 1e-6  # a window whose loudest band has so little of the power of the loudest before it, 60 dB less, is silent
 
 
 class NothingHeard(ValueError):
@@ -50,12 +50,13 @@ def transcribe_stream(model: DiffRoll, blocks: Iterable[Tensor], sampling: Sampl
     step = SEGMENT_FRAMES - OVERLAP_FRAMES
     fade = torch.linspace(0, 1, OVERLAP_FRAMES + 2)[1:-1]
     before = noise_before = None  # the overlap with the window before: what it found, and its noise
-    loudest = -torch.inf
+    loudest = 0.0
     device = next(model.parameters()).device
     for number, (wave, is_last) in enumerate(_windows(blocks)):
         mel = log_mel(wave[None].to(device))
-        loudest = max(loudest, float(mel.max()))
-        is_quiet = float(mel.max()) < loudest - QUIET_NEPERS
+        power = float(mel.max().exp()) - FLOOR
+        loudest = max(loudest, power)
+        is_quiet = power < QUIET * loudest
         x_t = noise(model, mel, sampling.seed + number)
         if noise_before is not None:
             x_t[..., :OVERLAP_FRAMES] = noise_before
