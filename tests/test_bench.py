@@ -24,7 +24,7 @@ def bench(monkeypatch):
     """The benchmarks' modules, which are scripts beside each other and no package."""
     monkeypatch.syspath_prepend(FOLDER)
     return SimpleNamespace(
-        **{name: importlib.import_module(name) for name in ("timing", "sounds", "slots", "musicvae")}
+        **{name: importlib.import_module(name) for name in ("timing", "sounds", "slots", "musicvae", "diffroll")}
     )
 
 
@@ -91,3 +91,12 @@ def test_a_quick_run():
     assert re.search(r"\| teacher forcing, hierarchical, bf16 \| .* × \| 5 × \|", done.stdout)
     assert re.search(r"\| sampling, flat, 64 \| \d+ \|", done.stdout)
     assert re.search(r"\| ours, (bf16|fp32) \|", done.stdout)
+
+
+def test_the_published_diffroll_and_ours_start_from_the_same_network(bench):
+    """Both build the same untrained weights; only the number of calls and what they share differs."""
+    first, second = (bench.diffroll.paper_network(quick=True)[0] for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert (
+        bench.diffroll.clip_ours(True)["flop"] > 0 and "200 steps of 2 calls" in bench.diffroll.clip_plain(True)["note"]
+    )

@@ -16,6 +16,7 @@ from musiclib.diffroll.mel import FRAME_S, SEGMENT_FRAMES, heard
 from musiclib.diffroll.model import BANDS, MASKED, PITCHES, DiffRoll
 from musiclib.diffroll.scoring import THRESHOLD, frame_f1, note_scores, roll_of
 from musiclib.pianoroll import PianoRoll
+from musiclib.training import autocast
 
 THRESHOLDS = tuple(round(0.1 * k, 1) for k in range(1, 10))
 TOGETHER = 4  # clips denoised at once
@@ -46,13 +47,14 @@ def transcribe(model: DiffRoll, mel: Tensor, sampling: Sampling = FAST, x_t: Ten
     Args:
         x_t: the noise to begin with, like the result; unless given, that of the sampling's seed.
     """
-    if model.config.discriminative:
-        return discriminate(model, mel, model.channels).float()
-    diffusion = Diffusion(model.config.schedule, model.config.steps)
-    predict = Guided(model, model.condition(mel), sampling.weight, sampling.interval)
-    generator = torch.Generator(device=mel.device).manual_seed(sampling.seed)
-    x_t = noise(model, mel, sampling.seed) if x_t is None else x_t
-    return diffusion.sample(predict, x_t, sampling.calls, sampling.sampler, generator)
+    with autocast(mel.device):
+        if model.config.discriminative:
+            return discriminate(model, mel, model.channels).float()
+        diffusion = Diffusion(model.config.schedule, model.config.steps)
+        predict = Guided(model, model.condition(mel), sampling.weight, sampling.interval)
+        generator = torch.Generator(device=mel.device).manual_seed(sampling.seed)
+        x_t = noise(model, mel, sampling.seed) if x_t is None else x_t
+        return diffusion.sample(predict, x_t, sampling.calls, sampling.sampler, generator)
 
 
 def generate(model: DiffRoll, count: int, sampling: Sampling = GENERATION, frames: int = SEGMENT_FRAMES) -> Tensor:

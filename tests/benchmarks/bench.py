@@ -11,6 +11,8 @@
 7. MIDI files: a folder ingested in one process, report and corpus written, against pretty_midi file by file.
 8. The Variable Markov Oracle at 100 thresholds, distances included, against the package `vmo`; how both grow with the
    number of frames, also as a picture in build/.
+9. DiffRoll: a clip of 20.48 s by the paper's network, in few calls that share what the audio adds, against 200 guided
+   steps of two calls that compute the spectrogram and its projections anew.
 
 Each measurement has a process of its own, so that its peak memory is its own. `--quick` only shows that all of it
 runs: its sizes are too small for its figures to mean anything.
@@ -24,6 +26,7 @@ import resource
 import subprocess
 import sys
 
+import diffroll
 import ingestion
 import musicvae
 import oracles
@@ -57,6 +60,7 @@ MEASUREMENTS = (
     | ingestion.MEASUREMENTS
     | oracles.MEASUREMENTS
     | oracles.GROWTH
+    | diffroll.MEASUREMENTS
 )
 COMPARISONS = (
     ("render a note", "bank_ours", "bank_plain", 50),
@@ -67,6 +71,7 @@ COMPARISONS = (
     *musicvae.COMPARISONS,
     *ingestion.COMPARISONS,
     *oracles.COMPARISONS,
+    *diffroll.COMPARISONS,
 )
 
 
@@ -123,6 +128,7 @@ def compare(quick: bool) -> None:
     drawn = {name: measured_alone(name, quick) for name in musicvae.SAMPLING}
     print("\n" + ledger.table(musicvae.sampling_rows(drawn), musicvae.SAMPLING_HEADER))
     print("\n" + growth_table(quick))
+    print("\n" + diffroll.share(measured["clip_ours"], measured_alone("convolution_limit", quick)))
     rates = {"steps": measured["step_ours"], "evaluated chords": measured["evaluation_ours"]}
     print(
         "\nA second holds " + ", ".join(f"{1 / result['seconds']:.3g} {name}" for name, result in rates.items()) + "."
