@@ -97,8 +97,28 @@ def test_a_tune_printed_in_two_books_is_in_one_split():
     assert len(groups) < len(shipped("fiddle-tunes"))
 
 
+def test_piano_works_hold_triplets_and_share_a_split_by_work():
+    corpus = shipped("piano-works")
+    assert len(corpus) >= 60 and {piece.steps_per_quarter for piece in corpus} == {24}
+    groups = {}
+    for piece in corpus:
+        groups.setdefault(piece.group, set()).add(piece.split)
+        assert (np.diff(piece.notes["onset"].astype(int)) >= 0).all() and (piece.notes["length"] > 0).all()
+    assert all(len(splits) == 1 for splits in groups.values()) and len(groups) < len(corpus)
+    assert len(corpus.split("test")) >= 5 and len(corpus.split("valid")) >= 3
+
+
+def test_a_sonata_as_one_pianist_plays_it():
+    """Mozart's K. 545 begins with a half note over broken triads in eighths, both hands in one piece."""
+    file = Path(music21.__file__).parent / "corpus" / "mozart" / "k545" / "movement1_exposition.mxl"
+    piece = corpora._classic(file)
+    assert (piece.name, piece.group) == ("mozart/k545/movement1_exposition", "mozart/k545")
+    begins = [(int(n["onset"]), int(n["pitch"]), int(n["length"])) for n in piece.notes if n["onset"] < 48]
+    assert begins == [(0, 60, 12), (0, 72, 48), (12, 67, 12), (24, 64, 12), (36, 67, 12)]
+
+
 def test_no_such_corpus():
-    with pytest.raises(ValueError, match="No corpus 'jazz' ships: choose of fiddle-tunes, chorales"):
+    with pytest.raises(ValueError, match="No corpus 'jazz' ships: choose of fiddle-tunes, chorales, piano-works"):
         shipped("jazz")
 
 

@@ -30,6 +30,7 @@ from musiclib.synth import SAMPLE_RATE_HZ, Synthesizer, to_sample_rate
 CLIPS = 16
 CLIP_S = SEGMENT_FRAMES * FRAME_S
 FLAC, INDEX = DATA / "piano-clips.flac", DATA / "piano-clips.json"
+EXAMPLE = DATA / "piano.ogg"  # one clip as a file that any player plays, for the command line
 TIMGM = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")  # Debian and Ubuntu package timgm6mb-soundfont
 BRIGHT_PIANO = 1
 STYLES = {"A": performance.CLEAN, "B": performance.HARD}
@@ -87,7 +88,7 @@ def test_pieces() -> list[Piece]:
 
 
 def build(flac: Path = FLAC, index: Path = INDEX) -> None:
-    """Renders both sets, dry.
+    """Renders both sets, dry, and writes the example for the command line.
 
     Raises:
         SoundfontError: see `synth.Synthesizer`; set B needs TimGM6mb.sf2.
@@ -105,6 +106,8 @@ def build(flac: Path = FLAC, index: Path = INDEX) -> None:
         soundfile.write(temporary, torch.cat(waves).numpy(), SAMPLE_RATE_HZ, subtype="PCM_16", format="FLAC")
     with atomic(index) as temporary:
         temporary.write_text(json.dumps(described) + "\n")
+    with atomic(EXAMPLE) as temporary:
+        soundfile.write(temporary, 4 * shipped("A")[8].waveform.numpy(), SAMPLE_RATE_HZ, format="OGG")
 
 
 def rendered(name: str, piece: Piece, seconds: float, seed: int) -> Clip:

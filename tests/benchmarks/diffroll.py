@@ -1,6 +1,6 @@
 """DiffRoll: how long a clip of 20.48 s takes, ours against the published way; the paper's network, untrained.
 
-That few calls transcribe as well is not measured here but on the trained small network: the ledger's `samplers-diffroll`
+That few calls transcribe as well is measured elsewhere, on the trained small network: the ledger's `samplers-diffroll`
 and `published-diffroll`.
 """
 
