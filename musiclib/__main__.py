@@ -48,7 +48,7 @@ SYSTEMS = {  # its runs, how an experiment is found by name, the one to begin wi
     ),
 }  # fmt: skip
 
-TRANSCRIBER = diffroll_experiments.EXPERIMENTS["diffroll-onsets"]
+TRANSCRIBER = diffroll_experiments.EXPERIMENTS["diffroll-best"]
 
 REBUILD = {
     "bank": synth.build_bank,

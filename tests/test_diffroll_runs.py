@@ -41,7 +41,7 @@ def metrics(name: str) -> dict:
     return json.loads((paths.RESULTS / f"diffroll-{name}-small.json").read_text())["metrics"]
 
 
-@pytest.mark.parametrize("name", ["diffroll", "twin", "diffroll-onsets", "fiftieth-twin", "cosine"])
+@pytest.mark.parametrize("name", ["diffroll", "twin", "diffroll-best", "fiftieth-twin", "cosine"])
 def test_a_run_leaves_weights_and_a_ledger_entry(folder, name):
     assert runs.train(find(name), "small")
     entry = ledger.entry(f"diffroll-{name}-small", paths.RESULTS)
@@ -106,9 +106,9 @@ def test_studies_ask_a_trained_model(folder):
 
 
 def test_a_study_of_both_planes(folder):
-    for name in ("diffroll-onsets", "planes-diffroll-onsets"):
+    for name in ("diffroll-best", "planes-diffroll-best"):
         assert runs.train(find(name), "small")
-    assert set(metrics("planes-diffroll-onsets")["B"]) == {"with", "without"}
+    assert set(metrics("planes-diffroll-best")["B"]) == {"with", "without"}
 
 
 def test_the_published_ddim_is_no_guidance_at_all(folder):

@@ -174,7 +174,7 @@ def folder(model, monkeypatch, tmp_path):
     """An untrained network as the one that ships."""
     monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "checkpoints")
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
-    training.save_weights(tmp_path / "checkpoints" / "diffroll-diffroll-onsets-small.safetensors", model, {})
+    training.save_weights(tmp_path / "checkpoints" / "diffroll-diffroll-best-small.safetensors", model, {})
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -225,7 +225,7 @@ def test_where_nothing_is_heard_nothing_is_written(folder, capsys):
     soundfile.write(folder / "x.wav", np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
     quiet = DiffRoll(DiffRollConfig(width=8, layers=2, kernel=3, planes=2))
     torch.nn.init.constant_(quiet.output_projection.bias, -1.0)
-    training.save_weights(folder / "checkpoints" / "diffroll-diffroll-onsets-small.safetensors", quiet, {})
+    training.save_weights(folder / "checkpoints" / "diffroll-diffroll-best-small.safetensors", quiet, {})
     assert main(["transcribe", "x.wav", "out.mid", "--steps", "1"]) == 1
     assert "x.wav holds no notes that the model hears" in capsys.readouterr().err
     assert not (folder / "out.mid").exists()

@@ -4,21 +4,25 @@ Notebook: 10 transcription.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
 import torch
+import torchaudio
 from torch import Tensor
 
 from musiclib.diffroll import performance, room
 from musiclib.diffroll.clips import Clip
 from musiclib.diffroll.mel import FRAME_S, HOP_SAMPLES
+from musiclib.diffroll.performance import HIGHEST, LOWEST
 from musiclib.diffroll.scoring import tensor_of
 from musiclib.pianoroll import Note, PianoRoll
 from musiclib.pieces import Piece
-from musiclib.synth import NoteBank
+from musiclib.synth import PIANO, NoteBank
 
+SPEEDS = (-9, -6, -3, 3, 6, 9)  # semitones by which the pianos beside the bank's own are out of place
 LEAD_S = 3.0  # how much is performed before a segment, so that some notes already sound when it begins
 
 
@@ -31,6 +35,7 @@ class Rendered:
         frames: T of a segment. planes: of the rolls. style, recording: what varies; without a recording one hears the
             bank itself.
         limited: each piece has one performance, as in a data set of recordings; else there is no end of them.
+        pianos: other instruments beside the bank, of which each segment gets one; see `other_piano`.
     """
 
     pieces: Sequence[Piece]
@@ -40,6 +45,7 @@ class Rendered:
     style: performance.Style = performance.PRACTICE
     recording: room.Room | None = room.PRACTICE
     limited: bool = False
+    pianos: Sequence[NoteBank] = ()
 
     def draw(self, count: int) -> tuple[Tensor, Tensor]:
         """Waveforms (count, samples) and rolls (count, 88·planes, frames), drawn from torch's random state."""
@@ -86,8 +92,10 @@ class Rendered:
 
     def _render(self, notes: list[Note]) -> Tensor:
         wave = torch.zeros(self.frames * HOP_SAMPLES, device=self.bank.waveforms.device)
+        pianos = [self.bank, *self.pianos]
+        piano = pianos[int(torch.randint(len(pianos), ()))]
         for note in notes:
-            self.bank.add(wave, note)
+            piano.add(wave, note)
         return wave
 
     def _targets(self, segments: list[list[Note]]) -> Tensor:
@@ -117,3 +125,17 @@ class Rendered:
     @cached_property
     def _performances(self) -> dict[str, np.ndarray]:
         return {}
+
+
+def other_piano(bank: NoteBank, semitones: int) -> NoteBank:
+    """A piano that there is not: each key plays the recording of one so many semitones away, slowed down or sped up to
+    the right pitch. Hammer, body and decay are then another instrument's. Keys without such a neighbour stay."""
+    ratio = Fraction(2 ** (semitones / 12)).limit_denominator(40)
+    moved = torchaudio.functional.resample(bank.waveforms, ratio.denominator, ratio.numerator)
+    samples = bank.waveforms.shape[1]
+    moved = torch.nn.functional.pad(moved, (0, max(0, samples - moved.shape[1])))[:, :samples]
+    waveforms = bank.waveforms.clone()
+    for row, (program, pitch) in enumerate(zip(bank.programs.tolist(), bank.pitches.tolist(), strict=True)):
+        if program == PIANO and LOWEST <= pitch + semitones <= HIGHEST:
+            waveforms[row] = moved[bank.row(PIANO, pitch + semitones)]
+    return replace(bank, waveforms=waveforms)

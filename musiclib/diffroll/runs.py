@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from musiclib import corpora, ledger, paths, reproduction, training
 from musiclib.diffroll import clips, evaluation, recordings, studies
 from musiclib.diffroll.clips import Clip
-from musiclib.diffroll.data import Rendered
+from musiclib.diffroll.data import SPEEDS, Rendered, other_piano
 from musiclib.diffroll.diffusion import Diffusion, discriminate, dropped
 from musiclib.diffroll.experiments import EXPERIMENTS, FRAMES, Experiment, Study, find
 from musiclib.diffroll.mel import SEGMENT_FRAMES, heard
@@ -35,6 +35,12 @@ EXAMPLES = 1 << 20  # there is no end of them: an epoch is what one likes
 def bank() -> NoteBank:
     """The note bank on the best device here."""
     return NoteBank.load().to(default_device())
+
+
+@cache
+def pianos() -> tuple[NoteBank, ...]:
+    """Made-up instruments beside the bank's."""
+    return tuple(other_piano(bank(), semitones) for semitones in SPEEDS)
 
 
 @cache
@@ -69,7 +75,7 @@ def source(experiment: Experiment, size: str, split: str = "train") -> Source:
         return Recorded(recordings.find(Path(experiment.corpora[0]), split), frames, planes, default_device())
     own = pieces(experiment.corpora, split)
     if experiment.pairs is None:
-        return Rendered(own, bank(), frames, planes)
+        return Rendered(own, bank(), frames, planes, pianos=pianos() if experiment.pianos else ())
     return Rendered(thinned(own, experiment.pairs), bank(), frames, planes, limited=True)
 
 
