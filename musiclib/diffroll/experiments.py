@@ -37,10 +37,10 @@ PAPER_DILATION = {  # rows of table 1, first without dilation, then growing fast
     "none": (74.9, 75.9, 78.1, 77.7), "slow": (74.0, 75.3, 77.1, 76.9), "faster": (73.3, 74.0, 76.2, 75.8),
     "fastest": (72.2, 74.0, 75.9, 76.1),
 }  # fmt: skip
-CALLS = (1, 2, 3, 5, 8, 12, 25, 50, 200)  # of the network, when a roll is drawn
-STUDY = {"steps": 450, "batch": 8, "evaluate_every": 450}  # of the small size: one of many, so each is brief
+CALLS = (1, 2, 3, 5, 8, 12, 25, 50)  # of the network, when a roll is drawn
+STUDY = {"steps": 400, "batch": 8, "evaluate_every": 400}  # of the small size: one of many, so each is brief
 
-LONGER = {"steps": 2400, "evaluate_every": 600}  # for the best of ours, with an onset plane and made-up pianos
+LONGER = {"steps": 1800, "evaluate_every": 600}  # for the best of ours, with an onset plane and made-up pianos
 
 
 @dataclass(frozen=True)
