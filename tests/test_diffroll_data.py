@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from musiclib import corpora
 from musiclib.diffroll import clips, performance, room
-from musiclib.diffroll.data import Rendered
+from musiclib.diffroll.data import Rendered, other_piano
 from musiclib.diffroll.mel import FRAME_S, HOP_SAMPLES, heard, log_mel, normalised
 from musiclib.diffroll.model import BANDS, MASKED
 from musiclib.diffroll.performance import Style, excerpt, notes_of, perform
@@ -174,6 +174,29 @@ def test_limited_pieces_have_one_performance(bank, chorales):
         torch.manual_seed(seed)
         counts.add(len(source.clips(1)[0].notes))
     assert len(counts) == 1
+
+
+@pytest.mark.parametrize("semitones", [-9, 6])
+def test_a_made_up_piano_plays_the_right_pitches_otherwise(bank, semitones):
+    other = other_piano(bank, semitones)
+    for pitch in (40, 60, 80):
+        row = bank.row(0, pitch)
+        ours, theirs = (torch.fft.rfft(piano.waveforms[row, 2000:18_000]).abs() for piano in (bank, other))
+        fundamental = 440 * 2 ** ((pitch - 69) / 12)
+        for spectrum in (ours, theirs):  # one bin is 1 Hz
+            near = spectrum[round(0.97 * fundamental) : round(1.03 * fundamental) + 1]
+            assert near.max() > 20 * spectrum[round(1.04 * fundamental) : round(1.4 * fundamental)].median()
+        assert not torch.allclose(ours / ours.max(), theirs / theirs.max(), atol=0.1)
+    assert torch.equal(other.waveforms[bank.row(40, 60)], bank.waveforms[bank.row(40, 60)])  # the violin stays
+    edge = bank.row(0, 108 if semitones > 0 else 21)
+    assert torch.equal(other.waveforms[edge], bank.waveforms[edge])
+
+
+def test_each_segment_gets_one_of_the_pianos(bank, chorales):
+    silent = replace(bank, waveforms=torch.zeros_like(bank.waveforms))
+    torch.manual_seed(0)
+    wave, _ = Rendered(chorales, bank, 40, recording=None, pianos=(silent,)).draw(24)
+    assert 4 < int((wave.abs().amax(1) == 0).sum()) < 20
 
 
 def test_clips_know_their_notes(bank, chorales):
