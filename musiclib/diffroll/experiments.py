@@ -171,8 +171,9 @@ EXPERIMENTS |= {
         ),
         *(Study(f"samplers-{name}", "samplers", "samplers", name) for name in ("diffroll", "zero-snr", "cosine")),
         Study("published-diffroll", "published", "published", "diffroll"),
-        *(Study(f"whole-{name}", "whole pieces", "whole", name) for name in ("diffroll", "twin", "twin-best")),
         *(Study(f"planes-{name}", "planes", "onsets", name) for name in ("diffroll-best", "twin-best")),
+        # last, since these render whole pieces and so need FluidSynth
+        *(Study(f"whole-{name}", "whole pieces", "whole", name) for name in ("diffroll", "twin", "twin-best")),
     )
 }
 
