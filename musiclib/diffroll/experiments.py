@@ -167,7 +167,7 @@ EXPERIMENTS |= {
         *(
             Study(f"guidance-{e.name}", "guidance, few pairs", "two weights", e.name)
             for e in tuple(EXPERIMENTS.values())
-            if e.table == "few pairs" and "twin" not in e.name
+            if e.table == "few pairs"
         ),
         *(Study(f"samplers-{name}", "samplers", "samplers", name) for name in ("diffroll", "zero-snr", "cosine")),
         Study("published-diffroll", "published", "published", "diffroll"),

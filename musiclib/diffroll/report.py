@@ -85,7 +85,8 @@ def _claims() -> list[tuple[str, str, str, Row, Row]]:
             (f"guidance-{share}-{kind}", "B", "0.5") for kind in ("diffroll", "pretrained", "pretrained-0+1")
         )
         found += [
-            ("few pairs: diffusion beats its twin", words, "57.7 > 50.6", diffroll, (f"{share}-twin", "B")),
+            ("few pairs: diffusion beats its twin", words, "57.7 > 50.6", diffroll,
+             (f"guidance-{share}-twin", "B", "0")),
             ("pretraining on rolls helps", words, "62.6 > 57.7", pretrained, diffroll),
             ("p = 0+1 beats p = 0.1 after pretraining", words, "63.7 > 62.6", both, pretrained),
         ]  # fmt: skip
@@ -146,7 +147,7 @@ def few_pairs_table(size: str) -> str:
             if f"{share}-{kind}" not in EXPERIMENTS:
                 cells.append("–")
             elif kind == "twin":
-                cells.append(f1(at((f"{share}-twin", "B"), size)))
+                cells.append(f1(at((f"guidance-{share}-twin", "B", "0"), size)))
             else:
                 cells.append(" / ".join(f1(at((f"guidance-{share}-{kind}", "B", w), size)) for w in ("0", "0.5")))
         rows.append([title, *cells])
