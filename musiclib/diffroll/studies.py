@@ -96,8 +96,8 @@ def samplers(study: Study, model: DiffRoll) -> dict:
 
 
 def published(study: Study, model: DiffRoll) -> dict:
-    """The published way, 200 steps at w = 0.5, on a quarter of each set: DDPM; DDIM as published, whose unconditional call
-    hears everything; DDIM with the mask; and ours beside them."""
+    """The published way, 200 steps at w = 0.5, on a quarter of each set: DDPM; DDIM as published, whose unconditional
+    call hears everything; DDIM with the mask; and ours beside them."""
     ways: dict[str, Sampling | Callable[[Clip], Tensor]] = {
         "ddpm": PUBLISHED,
         "ddim, unmasked": lambda clip: unmasked_ddim(model, clip, PUBLISHED),
