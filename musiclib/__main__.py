@@ -48,7 +48,7 @@ SYSTEMS = {  # its runs, how an experiment is found by name, the one to begin wi
     ),
 }  # fmt: skip
 
-TRANSCRIBER = diffroll_experiments.EXPERIMENTS["diffroll-best"]
+TRANSCRIBERS = {name: diffroll_experiments.EXPERIMENTS[f"{name}-best"] for name in ("diffroll", "twin")}
 
 REBUILD = {
     "bank": synth.build_bank,
@@ -216,7 +216,7 @@ def improvise(options: argparse.Namespace) -> int:
 
 def transcribe(options: argparse.Namespace) -> int:
     composing.check_output(options.output, [options.recording])
-    model = _trained_model(diffroll_runs, TRANSCRIBER.run_name, _preset(options).size)
+    model = _trained_model(diffroll_runs, TRANSCRIBERS[options.model].run_name, _preset(options).size)
     sampling = Sampling(options.steps, options.sampler, options.guidance, seed=options.seed)
     notes = transcribing.transcribe_file(model, options.recording, sampling, options.threshold)
     transcribing.write(notes, options.output)
@@ -305,6 +305,8 @@ def parser() -> argparse.ArgumentParser:
                    "python -m musiclib transcribe recording.mp3 out.mid --steps 12 --guidance 0.5")  # fmt: skip
     hear.add_argument("recording", type=Path, help="WAV, FLAC, OGG or MP3")
     hear.add_argument("output", type=Path, help="a MIDI file")
+    hear.add_argument("--model", choices=list(TRANSCRIBERS), default="diffroll",
+                      help="unset: diffroll; its discriminative twin answers at once, without steps, guidance and seed")  # fmt: skip
     hear.add_argument("--steps", type=whole(1, 200), default=FAST.calls, metavar="N", help=f"unset: {FAST.calls}")
     hear.add_argument("--guidance", type=number(0, 10), default=FAST.weight, metavar="W",
                       help="w; unset: 0, which takes half the time")  # fmt: skip

@@ -192,6 +192,18 @@ def test_any_recording_becomes_midi(folder, capsys, name, rate_hz, channels):
     assert max(note.end_s for note in notes) <= 1.1  # as long as the recording
 
 
+def test_the_twin_answers_at_once(folder, capsys):
+    twin = DiffRoll(DiffRollConfig(width=8, layers=2, kernel=3, planes=2, discriminative=True))
+    torch.nn.init.normal_(twin.output_projection.weight)
+    training.save_weights(folder / "checkpoints" / "diffroll-twin-best-small.safetensors", twin, {})
+    soundfile.write(folder / "x.wav", np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
+    made = []
+    for seed in (1, 2):
+        assert main(f"transcribe x.wav {seed}.mid --model twin --seed {seed}".split()) == 0
+        made.append((folder / f"{seed}.mid").read_bytes())
+    assert made[0] == made[1]
+
+
 def test_a_seed_is_one_file(folder):
     soundfile.write(folder / "x.wav", np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
     made = []
