@@ -306,7 +306,7 @@ def parser() -> argparse.ArgumentParser:
     hear.add_argument("recording", type=Path, help="WAV, FLAC, OGG or MP3")
     hear.add_argument("output", type=Path, help="a MIDI file")
     hear.add_argument("--model", choices=list(TRANSCRIBERS), default="diffroll",
-                      help="unset: diffroll; its discriminative twin answers at once, without steps, guidance and seed")  # fmt: skip
+                      help="unset: diffroll; the discriminative twin needs no steps, guidance and seed")  # fmt: skip
     hear.add_argument("--steps", type=whole(1, 200), default=FAST.calls, metavar="N", help=f"unset: {FAST.calls}")
     hear.add_argument("--guidance", type=number(0, 10), default=FAST.weight, metavar="W",
                       help="w; unset: 0, which takes half the time")  # fmt: skip
