@@ -107,8 +107,8 @@ class DiffRoll(nn.Module):
 
     @property
     def receptive_frames(self) -> int:
-        """How many frames of the noisy roll an output frame depends on; of the spectrogram, which enters after a layer's
-        convolution, it is one convolution less."""
+        """How many frames of the noisy roll an output frame depends on. Of the spectrogram, which enters after a
+        layer's convolution, it is one convolution less."""
         return 1 + sum(2 * layer.dilated_conv.padding[0] for layer in self.residual_layers)
 
     def condition(self, mel: Tensor) -> Condition:
