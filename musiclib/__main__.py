@@ -48,7 +48,10 @@ SYSTEMS = {  # its runs, how an experiment is found by name, the one to begin wi
     ),
 }  # fmt: skip
 
-TRANSCRIBERS = {name: diffroll_experiments.EXPERIMENTS[f"{name}-best"] for name in ("diffroll", "twin")}
+TRANSCRIBERS = {
+    "diffroll": diffroll_experiments.find("diffroll-best"),
+    "twin": diffroll_experiments.find("twin-longer"),
+}
 
 REBUILD = {
     "bank": synth.build_bank,
