@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+import soundfile
 import torch
 from safetensors.torch import load_file
 
@@ -12,7 +13,9 @@ from musiclib.diffroll import clips, experiments, report, runs, studies
 from musiclib.diffroll.clips import Clip
 from musiclib.diffroll.experiments import EXPERIMENTS, Experiment, Study, find
 from musiclib.diffroll.model import DiffRoll, DiffRollConfig
+from musiclib.pianoroll import Note
 from musiclib.pieces import Piece, save_corpus
+from musiclib.scores import write_midi
 
 TINY = {"width": 4, "layers": 1, "kernel": 3}
 
@@ -141,6 +144,21 @@ def test_a_corpus_or_a_folder_of_recordings_is_an_experiment(folder, bank):
         runs.train(find(str(folder / "maps")), "small")
     with pytest.raises(ValueError, match="has no music in its test split"):
         runs.pieces((str(folder / "mine.corpus"),), "test")
+
+
+def test_a_folder_of_recordings_is_trained_on_and_tested_on(folder, bank):
+    for split, pieces in (("train", "ab"), ("validation", "c"), ("test", "de")):
+        for piece in pieces:
+            wave = bank.render([Note(0.2, 0.4, 60), Note(0.8, 0.4, 64 + len(piece))])
+            soundfile.write(folder / f"{piece}.wav", wave.numpy(), 16_000)
+            write_midi([Note(0.2, 0.4, 60), Note(0.8, 0.4, 65)], folder / f"{piece}.midi.mid")
+            (folder / f"{piece}.midi.mid").rename(folder / f"{piece}.midi")
+            with (folder / "maestro-v3.0.0.csv").open("a") as table:
+                if not table.tell():
+                    table.write("canonical_composer,canonical_title,split,midi_filename,audio_filename\n")
+                table.write(f"Bach,{piece},{split},{piece}.midi,{piece}.wav\n")
+    assert runs.train(find(str(folder)), "small")
+    assert len(metrics(folder.stem)["C"]["f1_of_clips"]) == 2
 
 
 # ------------------------------------------------------------------------------------------------- the report

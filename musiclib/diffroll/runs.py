@@ -122,15 +122,19 @@ def validate(model: DiffRoll, own: Sequence[Clip]) -> dict[str, float]:
     return {"f1": evaluation.summary(scored)["f1"]}
 
 
-def test_scores(model: DiffRoll, own: Sequence[Clip]) -> dict:
-    """Every score on test sets A and B, at the paper's threshold and at the best one of the validation clips."""
+def test_scores(model: DiffRoll, own: Sequence[Clip], corpora_: tuple[str, ...]) -> dict:
+    """Every score on test sets A and B, and on C where there are real recordings, at the paper's threshold and at the
+    best one of the validation clips."""
     best = evaluation.best_threshold(evaluation.rolls(model, own), own)
     scores: dict = {"threshold": best}
-    for name in ("A", "B"):
-        found = evaluation.rolls(model, clips.shipped(name))
-        scored = evaluation.clip_scores(found, clips.shipped(name), best)
+    sets = {name: clips.shipped(name) for name in ("A", "B")}
+    if Path(corpora_[0]).is_dir():
+        sets["C"] = recordings.clips(Path(corpora_[0]), "test")
+    for name, tested in sets.items():
+        found = evaluation.rolls(model, tested)
+        scored = evaluation.clip_scores(found, tested, best)
         scores[name] = evaluation.summary(scored) | {"f1_of_clips": [round(s["f1"], 4) for s in scored]}
-        half = evaluation.summary(evaluation.clip_scores(found, clips.shipped(name)))
+        half = evaluation.summary(evaluation.clip_scores(found, tested))
         scores[name] |= {"f1_at_0.5": half["f1"]}
     return scores
 
@@ -161,7 +165,7 @@ def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s:
     if hears:
         training.load_weights(run / "best.safetensors", model)
     model.to(default_device()).eval()
-    scores = test_scores(model, own) if hears else {}
+    scores = test_scores(model, own, experiment.corpora) if hears else {}
     about = {"experiment": experiment.name, "training": asdict(config), "scores": scores}
     folder = paths.CHECKPOINTS if experiment.ships and size == "small" and not seed else run
     training.save_weights(folder / f"{name}.safetensors", model, about, torch.float16)
