@@ -118,7 +118,7 @@ EXPERIMENTS: dict[str, "Experiment | Study"] = {
             "twin-longer",
             "more",
             model=TWIN | {"planes": 2},
-            training=LONGER | {"steps": 2400, "learning_rate": 1e-3},
+            training=LONGER | {"steps": 1200, "learning_rate": 1e-3},
             dropout=0.0,
             pianos=True,
             starts_from="twin-best",
