@@ -181,7 +181,9 @@ def piano_roll(notes: Sequence[Note] | PianoRoll, reference: Sequence[Note] | Pi
 
 
 def _bars(axes: Axes, notes: Sequence[Note], **look) -> None:
-    axes.barh([n.pitch for n in notes], [n.duration_s * 0.95 for n in notes], left=[n.onset_s for n in notes], **look)
+    """Bars as long as the notes; a white edge tells a note from the next of its pitch."""
+    look = {"edgecolor": "white", "linewidth": 0.5} | look
+    axes.barh([n.pitch for n in notes], [n.duration_s for n in notes], left=[n.onset_s for n in notes], **look)
 
 
 def curves(series: dict[str, Sequence[float]], xlabel: str, ylabel: str, smooth: int = 1, log: bool = False) -> Figure:
