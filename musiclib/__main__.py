@@ -50,7 +50,7 @@ SYSTEMS = {  # its runs, how an experiment is found by name, the one to begin wi
 
 TRANSCRIBERS = {
     "diffroll": diffroll_experiments.find("diffroll-best"),
-    "twin": diffroll_experiments.find("twin-longer"),
+    "twin": diffroll_experiments.find("twin-best"),
 }
 
 REBUILD = {

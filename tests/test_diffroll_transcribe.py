@@ -195,7 +195,7 @@ def test_any_recording_becomes_midi(folder, capsys, name, rate_hz, channels):
 def test_the_twin_answers_at_once(folder, capsys):
     twin = DiffRoll(DiffRollConfig(width=8, layers=2, kernel=3, planes=2, discriminative=True))
     torch.nn.init.normal_(twin.output_projection.weight)
-    training.save_weights(folder / "checkpoints" / "diffroll-twin-longer-small.safetensors", twin, {})
+    training.save_weights(folder / "checkpoints" / "diffroll-twin-best-small.safetensors", twin, {})
     soundfile.write(folder / "x.wav", np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
     made = []
     for seed in (1, 2):

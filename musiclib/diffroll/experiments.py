@@ -113,16 +113,8 @@ EXPERIMENTS: dict[str, "Experiment | Study"] = {
         Experiment("diffroll", "comparison", paper=(74.9, 78.1), ships=True),
         Experiment("twin", "comparison", model=TWIN, dropout=0.0, paper=(59.1,), ships=True),
         Experiment("diffroll-best", "more", model={"planes": 2}, training=LONGER, pianos=True, ships=True),
-        Experiment("twin-best", "more", model=TWIN | {"planes": 2}, training=LONGER, dropout=0.0, pianos=True),
         Experiment(
-            "twin-longer",
-            "more",
-            model=TWIN | {"planes": 2},
-            training=LONGER | {"steps": 1200, "learning_rate": 1e-3},
-            dropout=0.0,
-            pianos=True,
-            starts_from="twin-best",
-            ships=True,
+            "twin-best", "more", model=TWIN | {"planes": 2}, training=LONGER, dropout=0.0, pianos=True, ships=True
         ),
         Experiment("rolls-only", "pretraining", dropout=1.0, training={"steps": 800, "evaluate_every": 800}),
         *_few_pairs("fiftieth"),
@@ -181,7 +173,7 @@ EXPERIMENTS |= {
         Study("published-diffroll", "published", "published", "diffroll"),
         *(Study(f"planes-{name}", "planes", "onsets", name) for name in ("diffroll-best", "twin-best")),
         # last, since these render whole pieces and so need FluidSynth
-        *(Study(f"whole-{name}", "whole pieces", "whole", name) for name in ("diffroll", "twin", "twin-longer")),
+        *(Study(f"whole-{name}", "whole pieces", "whole", name) for name in ("diffroll", "twin", "twin-best")),
     )
 }
 
