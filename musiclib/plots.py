@@ -147,7 +147,10 @@ def rolls(
 
 
 def film(pictures: Sequence[Tensor], low: float = 0.0, high: float = 1.0, picture_s: float = 0.25, scale: int = 2):
-    """Pictures (F, T) one after the other as an animated GIF, which plays wherever pictures show; the last stays."""
+    """Pictures (F, T) one after the other as an animated GIF, which plays wherever pictures show; the last stays.
+
+    In eight colours, since noise in more of them makes a file of megabytes.
+    """
     from IPython.display import Image as Shown  # not above: the package works without a notebook
     from PIL import Image
 
@@ -155,6 +158,7 @@ def film(pictures: Sequence[Tensor], low: float = 0.0, high: float = 1.0, pictur
     frames = []
     for picture in pictures:
         level = ((picture.detach().cpu().float().flip(0) - low) / (high - low)).clamp(0, 1).numpy()
+        level = (7 * level).round() / 7
         image = Image.fromarray((colours(level)[..., :3] * 255).astype("uint8")).convert("P", palette=Image.ADAPTIVE)
         frames.append(image.resize((picture.shape[1] * scale, picture.shape[0] * scale), Image.NEAREST))
     durations = [round(1000 * picture_s)] * (len(frames) - 1) + [2000]
