@@ -29,7 +29,7 @@ def test_there_and_back(steps, bar):
     assert back[: len(roll)] == roll and not back.sounding[len(roll) :].any()
 
 
-@pytest.mark.parametrize("name", corpora.CORPORA)
+@pytest.mark.parametrize("name", ["fiddle-tunes", "chorales"])
 def test_shipped_pieces_come_back(name):
     for piece in corpora.shipped(name)[:40]:
         steps = steps_of(piece.bar_steps)

@@ -17,7 +17,7 @@ TIMES = (1, 4, 16)  # a piece that many times over: from a tune's to a symphony'
 def write_files(folder: Path, quick: bool) -> list[Path]:
     """Tunes and chorales as MIDI at 120 quarters per minute, in three lengths."""
     files = []
-    for name in corpora.CORPORA:
+    for name in ("fiddle-tunes", "chorales"):
         pieces = [piece for piece in corpora.shipped(name)[:: 400 if quick else 12] if len(piece) < 1000]
         for number, piece in enumerate(pieces):
             times = TIMES[number % len(TIMES)]
