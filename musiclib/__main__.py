@@ -223,7 +223,7 @@ def transcribe(options: argparse.Namespace) -> int:
     sampling = Sampling(options.steps, options.sampler, options.guidance, seed=options.seed)
     notes = transcribing.transcribe_file(model, options.recording, sampling, options.threshold)
     transcribing.write(notes, options.output)
-    print(f"{len(notes)} notes in {notes[-1].end_s:.1f} s: {options.output}")
+    print(f"{len(notes)} notes, {max(note.end_s for note in notes):.1f} s of music: {options.output}")
     return 0
 
 

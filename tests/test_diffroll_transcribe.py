@@ -188,7 +188,7 @@ def test_any_recording_becomes_midi(folder, capsys, name, rate_hz, channels):
     assert main(f"transcribe {name} out.mid --steps 2 --guidance 0.5 --seed 1".split()) == 0
     said = capsys.readouterr().out
     notes = read_notes(folder / "out.mid")
-    assert f"{len(notes)} notes" in said and notes
+    assert f"{len(notes)} notes, " in said and notes
     assert max(note.end_s for note in notes) <= 1.1  # as long as the recording
 
 

@@ -38,7 +38,7 @@ def transcribe_file(
         NothingHeard: there are none.
     """
     rolls = transcribe_stream(model, audio.stream_audio(path), sampling)
-    bar = tqdm(rolls, unit="window", disable=not progress, mininterval=1.0)
+    bar = tqdm(rolls, unit=" windows", disable=not progress, mininterval=1.0)
     notes = sorted(notes_of_stream(bar, threshold))
     if not notes:
         raise NothingHeard(f"{path} holds no notes that the model hears as a piano's: nothing is written.")
