@@ -200,3 +200,7 @@ def test_the_readme_shows_what_has_been_run(monkeypatch, tmp_path):
     write("diffroll", A=[0.9, 0.5, 0.7], B=[0.9, 0.5, 0.7])
     assert "transcription, small" in report.readme() and "transcription, paper" not in report.readme()
     assert "62.6" in report.few_pairs_table("small")
+
+
+def test_the_readme_is_up_to_date():
+    assert report.readme() in (paths.ROOT / "README.md").read_text()
