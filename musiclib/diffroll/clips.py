@@ -10,6 +10,7 @@ Notebook: 10 transcription.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -48,6 +49,14 @@ class Clip:
     name: str
     waveform: Tensor
     notes: list[Note]
+
+
+def notes_between(notes: Sequence[Note], start_s: float, end_s: float) -> list[Note]:
+    """What is heard in a part of a recording, in its own time: what began before is a note from its start, as in the
+    paper, and what is there for less than a frame is left out."""
+    inside = [note for note in notes if note.end_s > start_s + FRAME_S and note.onset_s < end_s - FRAME_S]
+    spans = [(max(start_s, note.onset_s), min(end_s, note.end_s), note) for note in inside]
+    return [Note(start - start_s, end - start, note.pitch, note.velocity) for start, end, note in spans]
 
 
 @cache

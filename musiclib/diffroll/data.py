@@ -14,7 +14,7 @@ import torchaudio
 from torch import Tensor
 
 from musiclib.diffroll import performance, room
-from musiclib.diffroll.clips import Clip
+from musiclib.diffroll.clips import Clip, notes_between
 from musiclib.diffroll.mel import FRAME_S, HOP_SAMPLES
 from musiclib.diffroll.performance import HIGHEST, LOWEST
 from musiclib.diffroll.scoring import tensor_of
@@ -57,16 +57,13 @@ class Rendered:
         return self._targets([self._segment() for _ in range(count)])
 
     def clips(self, count: int) -> list[Clip]:
-        """The same as clips to be scored: what began before a clip is a note from its start, as in the paper."""
+        """The same as clips to be scored."""
         segments = [self._segment() for _ in range(count)]
-        waves, end_s = self._recorded(segments), self.frames * FRAME_S
-        found = []
-        for number, (notes, wave) in enumerate(zip(segments, waves, strict=True)):
-            inside = [note for note in notes if note.end_s > FRAME_S and note.onset_s < end_s - FRAME_S]
-            spans = [(max(0.0, note.onset_s), min(end_s, note.end_s), note) for note in inside]
-            cut = [Note(start, end - start, note.pitch, note.velocity) for start, end, note in spans]
-            found.append(Clip(f"rendered {number}", wave.cpu(), cut))
-        return found
+        waves = self._recorded(segments).cpu()
+        return [
+            Clip(f"rendered {number}", wave, notes_between(notes, 0.0, self.frames * FRAME_S))
+            for number, (notes, wave) in enumerate(zip(segments, waves, strict=True))
+        ]
 
     def _segment(self) -> list[Note]:
         """The notes of one segment; those of the seconds before it have onsets below 0."""

@@ -33,10 +33,6 @@ PAPER_CURVES = {  # (p, k) → note F1 in percent at each of WEIGHTS, MAESTRO (t
 PAPER_DROPOUT = {  # p → note F1 at w = 0, k = 3
     0.0: 67.1, 0.1: 66.4, 0.2: 65.2, 0.3: 64.6, 0.4: 64.3, 0.5: 62.8, 0.55: 61.3, 0.6: 59.7, 0.65: 58.6,
 }  # fmt: skip
-PAPER_DILATION = {  # rows of table 1, first without dilation, then growing faster and faster → F1 at w = 0, 0.1, 0.5, 1
-    "none": (74.9, 75.9, 78.1, 77.7), "slow": (74.0, 75.3, 77.1, 76.9), "faster": (73.3, 74.0, 76.2, 75.8),
-    "fastest": (72.2, 74.0, 75.9, 76.1),
-}  # fmt: skip
 CALLS = (1, 2, 3, 5, 8, 12, 25, 50)  # of the network, when a roll is drawn
 STUDY = {"steps": 400, "batch": 8, "evaluate_every": 400}  # of the small size: one of many, so each is brief
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from musiclib import audio, scores
-from musiclib.diffroll.clips import CLIP_S, Clip
+from musiclib.diffroll.clips import CLIP_S, Clip, notes_between
 from musiclib.diffroll.mel import FRAME_S, HOP_SAMPLES
 from musiclib.diffroll.scoring import tensor_of
 from musiclib.pianoroll import Note
@@ -134,10 +134,7 @@ def clip(pair: Pair, start_s: float, seconds: float) -> Clip:
     Raises:
         AudioError: the sound cannot be read.
     """
-    end_s = start_s + seconds
-    inside = [note for note in pair.notes if note.end_s > start_s + FRAME_S and note.onset_s < end_s - FRAME_S]
-    spans = [(max(start_s, note.onset_s), min(end_s, note.end_s), note) for note in inside]
-    notes = [Note(start - start_s, end - start, note.pitch, note.velocity) for start, end, note in spans]
+    notes = notes_between(pair.notes, start_s, start_s + seconds)
     return Clip(f"{pair.name} from {start_s:.0f} s", audio.load_part(pair.sound, start_s, seconds), notes)
 
 
