@@ -36,7 +36,7 @@ def folder(monkeypatch, tmp_path):
     monkeypatch.setattr(Experiment, "training_config", lambda self, size, seed=0: replace(short, seed=seed))
     own = {name: [Clip(c.name, c.waveform[:20_480], c.notes[:5]) for c in clips.shipped(name)[:4]] for name in "AB"}
     monkeypatch.setattr(clips, "shipped", lambda name: own[name])
-    monkeypatch.setattr(runs, "validation_clips", lambda corpora_: own["A"][:2])
+    monkeypatch.setattr(runs, "validation_clips", lambda corpora_, varied=False: own["A"][:2])
     return tmp_path
 
 

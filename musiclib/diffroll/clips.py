@@ -1,7 +1,7 @@
 """What transcription is tested on: clips whose notes are known, from pieces and renderers that training never meets.
 
 - **A**, clean: FluidSynth itself with FluidR3's grand piano, calm playing. The note bank of training comes from the
-  same soundfont, but FluidSynth also plays softer notes duller, and lets them go in its own way.
+  same soundfont, but FluidSynth lets notes go in its own way, and goes on where the bank's notes end.
 - **B**, hard: another soundfont's bright piano (TimGM6mb), in a reverberant room with noise, loud beside soft, with
   staccato and struck-again notes. The file holds the dry sound; `shipped` adds the same room and noise every time.
 - **C**, real: recordings of MAESTRO or MAPS, where the reader has them; see `recordings`.

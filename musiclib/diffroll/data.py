@@ -20,9 +20,11 @@ from musiclib.diffroll.performance import HIGHEST, LOWEST
 from musiclib.diffroll.scoring import tensor_of
 from musiclib.pianoroll import Note, PianoRoll
 from musiclib.pieces import Piece
-from musiclib.synth import PIANO, NoteBank
+from musiclib.synth import PIANO, SAMPLE_RATE_HZ, NoteBank
 
 SPEEDS = (-9, -6, -3, 3, 6, 9)  # semitones by which the pianos beside the bank's own are out of place
+DECAY_DB_PER_S = (-4.0, 10.0)  # how much sooner, or later, than the bank's they die away
+VOICING_DB = 3.0  # standard deviation of the loudness of their keys
 LEAD_S = 3.0  # how much is performed before a segment, so that some notes already sound when it begins
 
 
@@ -124,9 +126,10 @@ class Rendered:
         return {}
 
 
-def other_piano(bank: NoteBank, semitones: int) -> NoteBank:
+def other_piano(bank: NoteBank, semitones: int, seed: int = 0) -> NoteBank:
     """A piano that there is not: each key plays the recording of one so many semitones away, slowed down or sped up to
-    the right pitch. Hammer, body and decay are then another instrument's. Keys without such a neighbour stay."""
+    the right pitch, so that hammer, body and decay are another instrument's. Keys without such a neighbour keep their
+    own. Then every key gets a colour and a loudness of its own, and all die away sooner or later than the bank's."""
     ratio = Fraction(2 ** (semitones / 12)).limit_denominator(40)
     moved = torchaudio.functional.resample(bank.waveforms, ratio.denominator, ratio.numerator)
     samples = bank.waveforms.shape[1]
@@ -135,4 +138,16 @@ def other_piano(bank: NoteBank, semitones: int) -> NoteBank:
     for row, (program, pitch) in enumerate(zip(bank.programs.tolist(), bank.pitches.tolist(), strict=True)):
         if program == PIANO and LOWEST <= pitch + semitones <= HIGHEST:
             waveforms[row] = moved[bank.row(PIANO, pitch + semitones)]
+    keys = bank.programs == PIANO
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1000 * seed + semitones)
+        waveforms[keys] = _voiced(waveforms[keys])
     return replace(bank, waveforms=waveforms)
+
+
+def _voiced(keys: Tensor) -> Tensor:
+    """Notes (keys, samples), each with a colour and a loudness of its own, all dying away sooner or later."""
+    time_s = torch.arange(keys.shape[1], device=keys.device) / SAMPLE_RATE_HZ
+    decay_db = torch.empty((), device=keys.device).uniform_(*DECAY_DB_PER_S) * time_s
+    gain_db = VOICING_DB * torch.randn(len(keys), 1, device=keys.device)
+    return room.coloured(keys, room.PRACTICE.colour_db) * 10 ** ((gain_db - decay_db) / 20)

@@ -36,7 +36,10 @@ PAPER_DROPOUT = {  # p → note F1 at w = 0, k = 3
 CALLS = (1, 2, 3, 5, 8, 12, 25, 50)  # of the network, when a roll is drawn
 STUDY = {"steps": 400, "batch": 8, "evaluate_every": 400}  # of the small size: one of many, so each is brief
 
-LONGER = {"steps": 1800, "evaluate_every": 600}  # for the best of ours, with an onset plane and made-up pianos
+BEST = {  # of ours, with an onset plane
+    "small": {"width": 128, "layers": 8}, "training": {"steps": 6000, "evaluate_every": 1000}, "varied": True,
+    "ships": True,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,12 @@ class Experiment:
     """One model to train.
 
     Attributes:
-        table: where it belongs. model: fields of DiffRollConfig.
+        table: where it belongs. model: fields of DiffRollConfig; small: those that differ at the small size.
         dropout: p, how often the spectrogram is masked; 1 hears nothing, ever.
         corpora: those that ship, one corpus file, or a folder of recordings (MAESTRO, MAPS).
         pairs: the share of the pieces of which there are recordings, one of each; None is no end of recordings.
-        pianos: whether other pianos than the note bank's are made up for training, see `data.other_piano`.
+        varied: whether training strays further: other pianos beside the note bank's, `data.other_piano`, and wilder
+            playing, `performance.VARIED`.
         unpaired: rolls of all pieces are learned beside, unheard ("p = 0+1" with dropout 0).
         training: changed fields at the small size. starts_from: the experiment whose weights it starts from.
         paper: note F1 in the paper, in percent: at w = 0 and at w = 0.5, or one for both.
@@ -58,10 +62,11 @@ class Experiment:
     name: str
     table: str
     model: dict[str, Any] = field(default_factory=dict)
+    small: dict[str, Any] = field(default_factory=dict)
     dropout: float = 0.1
     corpora: tuple[str, ...] = ("chorales", "piano-works")
     pairs: float | None = None
-    pianos: bool = False
+    varied: bool = False
     unpaired: bool = False
     training: dict[str, Any] = field(default_factory=dict)
     starts_from: str | None = None
@@ -70,7 +75,7 @@ class Experiment:
     ships: bool = False
 
     def model_config(self, size: str) -> DiffRollConfig:
-        return DiffRollConfig(**((SMALL if size == "small" else {}) | self.model))
+        return DiffRollConfig(**((SMALL | self.small if size == "small" else {}) | self.model))
 
     def training_config(self, size: str, seed: int = 0) -> TrainingConfig:
         return replace(TRAINING[size], seed=seed, **(self.training if size == "small" else {}))
@@ -108,10 +113,8 @@ EXPERIMENTS: dict[str, "Experiment | Study"] = {
     for experiment in (
         Experiment("diffroll", "comparison", paper=(74.9, 78.1), ships=True),
         Experiment("twin", "comparison", model=TWIN, dropout=0.0, paper=(59.1,), ships=True),
-        Experiment("diffroll-best", "more", model={"planes": 2}, training=LONGER, pianos=True, ships=True),
-        Experiment(
-            "twin-best", "more", model=TWIN | {"planes": 2}, training=LONGER, dropout=0.0, pianos=True, ships=True
-        ),
+        Experiment("diffroll-best", "more", model={"planes": 2}, **BEST),
+        Experiment("twin-best", "more", model=TWIN | {"planes": 2}, dropout=0.0, **BEST),
         Experiment("rolls-only", "pretraining", dropout=1.0, training={"steps": 800, "evaluate_every": 800}),
         *_few_pairs("fiftieth"),
         *_few_pairs("tenth"),

@@ -41,6 +41,7 @@ class Style:
 
 
 PRACTICE = Style(short=0.05, repeated=0.05)  # what training hears
+VARIED = Style(velocity=(40.0, 110.0), spread=18.0, lateness_s=0.012, short=0.15, repeated=0.15)
 CLEAN = Style(spread=6.0, velocity=(75.0, 95.0), length=(0.85, 1.0), lateness_s=0.003)  # test set A
 HARD = Style(velocity=(45.0, 100.0), spread=20.0, lateness_s=0.012, short=0.2, repeated=0.15)  # test set B
 

@@ -45,9 +45,16 @@ def recorded(waveform: Tensor, room: Room) -> Tensor:
     size = next_fast_len(samples + round(LONGEST_S * SAMPLE_RATE_HZ), real=True)
     size += size % 2
     spectrum = torch.fft.rfft(waveform, size) * torch.fft.rfft(_echoes(waveform, room), size)
-    wet = torch.fft.irfft(spectrum * _colour(waveform, room, size), size)[:, :samples]
+    wet = torch.fft.irfft(spectrum * _colour(waveform, room.colour_db, size), size)[:, :samples]
     wet = wet + _noise(wet, room)
     return wet * _gain(_between(room.level_db, waveform))
+
+
+def coloured(waveform: Tensor, colour_db: float) -> Tensor:
+    """Waveforms (B, samples), each through a random filter of its own, smooth over the octaves."""
+    samples = waveform.shape[-1]
+    size = 2 * next_fast_len(samples // 2 + 1, real=True)
+    return torch.fft.irfft(torch.fft.rfft(waveform, size) * _colour(waveform, colour_db, size), size)[:, :samples]
 
 
 def _between(low_high: Range, like: Tensor) -> Tensor:
@@ -70,9 +77,9 @@ def _echoes(like: Tensor, room: Room) -> Tensor:
     return tail
 
 
-def _colour(like: Tensor, room: Room, size: int) -> Tensor:
+def _colour(like: Tensor, colour_db: float, size: int) -> Tensor:
     """(B, bins) gain at each frequency: a random curve, smooth over the octaves."""
-    points = room.colour_db * torch.randn(len(like), 1, COLOUR_POINTS, device=like.device)
+    points = colour_db * torch.randn(len(like), 1, COLOUR_POINTS, device=like.device)
     bins = torch.arange(1, size // 2 + 2, device=like.device)
     octave = torch.log2(bins / bins[-1]).clamp(min=-9) / 9 + 1  # 0 at 16 Hz and below, 1 at 8 kHz
     places = octave * (COLOUR_POINTS - 1)

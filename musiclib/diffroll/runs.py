@@ -8,12 +8,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from musiclib import corpora, ledger, paths, reproduction, training
-from musiclib.diffroll import clips, evaluation, recordings, studies
+from musiclib.diffroll import clips, evaluation, performance, recordings, studies
 from musiclib.diffroll.clips import Clip
 from musiclib.diffroll.data import SPEEDS, Rendered, other_piano
 from musiclib.diffroll.diffusion import Diffusion, discriminate, dropped
@@ -40,7 +41,12 @@ def bank() -> NoteBank:
 @cache
 def pianos() -> tuple[NoteBank, ...]:
     """Made-up instruments beside the bank's."""
-    return tuple(other_piano(bank(), semitones) for semitones in SPEEDS)
+    return tuple(other_piano(bank(), semitones, seed) for semitones in SPEEDS for seed in range(2))
+
+
+def further() -> dict[str, Any]:
+    """How training strays further than it must, see `Experiment.varied`."""
+    return {"pianos": pianos(), "style": performance.VARIED}
 
 
 @cache
@@ -75,7 +81,7 @@ def source(experiment: Experiment, size: str, split: str = "train") -> Source:
         return Recorded(recordings.find(Path(experiment.corpora[0]), split), frames, planes, default_device())
     own = pieces(experiment.corpora, split)
     if experiment.pairs is None:
-        return Rendered(own, bank(), frames, planes, pianos=pianos() if experiment.pianos else ())
+        return Rendered(own, bank(), frames, planes, **(further() if experiment.varied else {}))
     return Rendered(thinned(own, experiment.pairs), bank(), frames, planes, limited=True)
 
 
@@ -106,13 +112,14 @@ def loss_of(experiment: Experiment, size: str) -> Callable[[nn.Module, Tensor, i
 
 
 @cache
-def validation_clips(corpora_: tuple[str, ...]) -> list[Clip]:
+def validation_clips(corpora_: tuple[str, ...], varied: bool = False) -> list[Clip]:
     """Clips for choosing weights and thresholds: held-out pieces, played and recorded as in training."""
     if Path(corpora_[0]).is_dir():
         return recordings.clips(Path(corpora_[0]), "valid", VALIDATION_CLIPS)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return Rendered(pieces(corpora_, "valid"), bank(), SEGMENT_FRAMES).clips(VALIDATION_CLIPS)
+        own = Rendered(pieces(corpora_, "valid"), bank(), SEGMENT_FRAMES, **(further() if varied else {}))
+        return own.clips(VALIDATION_CLIPS)
 
 
 def validate(model: DiffRoll, own: Sequence[Clip]) -> dict[str, float]:
@@ -155,7 +162,7 @@ def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s:
     model = DiffRoll(experiment.model_config(size))
     if before := experiment.needs(size):
         model.load_state_dict(load(find(before).run_name(size, seed)).state_dict())
-    own, hears = validation_clips(experiment.corpora), experiment.dropout < 1
+    own, hears = validation_clips(experiment.corpora, experiment.varied), experiment.dropout < 1
     history = training.fit(
         model, loss_of(experiment, size), EXAMPLES, config, run=run, select="f1", budget_s=budget_s,
         evaluate=(lambda model: validate(model, own)) if hears else None,
