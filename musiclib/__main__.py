@@ -17,7 +17,7 @@ from musiclib.diffroll import report as diffroll_report
 from musiclib.diffroll import runs as diffroll_runs
 from musiclib.diffroll import transcribe as transcribing
 from musiclib.diffroll.diffusion import SAMPLERS
-from musiclib.diffroll.evaluation import FAST, Sampling
+from musiclib.diffroll.evaluation import TEN_CALLS, Sampling
 from musiclib.improvise import experiments as improvise_experiments
 from musiclib.improvise import perform as performing
 from musiclib.improvise import report as improvise_report
@@ -310,10 +310,12 @@ def parser() -> argparse.ArgumentParser:
     hear.add_argument("output", type=Path, help="a MIDI file")
     hear.add_argument("--model", choices=list(TRANSCRIBERS), default="diffroll",
                       help="unset: diffroll; the discriminative twin needs no steps, guidance and seed")  # fmt: skip
-    hear.add_argument("--steps", type=whole(1, 200), default=FAST.calls, metavar="N", help=f"unset: {FAST.calls}")
-    hear.add_argument("--guidance", type=number(0, 10), default=FAST.weight, metavar="W",
-                      help="w; unset: 0, which takes half the time")  # fmt: skip
-    hear.add_argument("--sampler", choices=SAMPLERS, default=FAST.sampler, help=f"unset: {FAST.sampler}")
+    hear.add_argument(
+        "--steps", type=whole(1, 200), default=TEN_CALLS.calls, metavar="N", help=f"unset: {TEN_CALLS.calls}"
+    )
+    hear.add_argument("--guidance", type=number(0, 10), default=TEN_CALLS.weight, metavar="W",
+                      help=f"w; unset: {TEN_CALLS.weight}; 0 takes half the time")  # fmt: skip
+    hear.add_argument("--sampler", choices=SAMPLERS, default=TEN_CALLS.sampler, help=f"unset: {TEN_CALLS.sampler}")
     hear.add_argument("--threshold", type=number(0.05, 0.95), default=0.5, metavar="P", help="unset: 0.5")
     hear.add_argument("--seed", type=whole(0, 2**31), default=0, help="of the noise it begins with")
     hear.add_argument("--preset", **preset)

@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from musiclib import audio, scores
-from musiclib.diffroll.evaluation import FAST, Sampling, noise, transcribe
+from musiclib.diffroll.evaluation import TEN_CALLS, Sampling, noise, transcribe
 from musiclib.diffroll.mel import FLOOR, FRAME_S, HOP_SAMPLES, SEGMENT_FRAMES, WINDOW_SAMPLES, log_mel, normalised
 from musiclib.diffroll.model import DiffRoll
 from musiclib.diffroll.scoring import THRESHOLD, roll_of
@@ -29,7 +29,7 @@ class NothingHeard(ValueError):
 
 
 def transcribe_file(
-    model: DiffRoll, path: Path, sampling: Sampling = FAST, threshold: float = THRESHOLD, progress: bool = True
+    model: DiffRoll, path: Path, sampling: Sampling = TEN_CALLS, threshold: float = THRESHOLD, progress: bool = True
 ) -> list[Note]:
     """The notes of a recording, in seconds, sorted.
 
@@ -45,7 +45,7 @@ def transcribe_file(
     return notes
 
 
-def transcribe_stream(model: DiffRoll, blocks: Iterable[Tensor], sampling: Sampling = FAST) -> Iterator[Tensor]:
+def transcribe_stream(model: DiffRoll, blocks: Iterable[Tensor], sampling: Sampling = TEN_CALLS) -> Iterator[Tensor]:
     """Blocks of a waveform (samples,) → its roll piece by piece, (88·planes, T) each, not yet binary."""
     step = SEGMENT_FRAMES - OVERLAP_FRAMES
     fade = torch.linspace(0, 1, OVERLAP_FRAMES + 2)[1:-1]
