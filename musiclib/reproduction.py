@@ -3,9 +3,16 @@
 Notebook: 14 reproduction.
 """
 
+import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
 from musiclib import ledger, paths
 
@@ -28,6 +35,64 @@ class Experiment(Protocol):
 
 
 Some = TypeVar("Some", bound=Experiment)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question to one trained model. It is run like an experiment, and trains nothing.
+
+    Attributes:
+        table: where its answer belongs. kind: of question. of: the experiment whose model is asked.
+    """
+
+    system: str
+    name: str
+    table: str
+    kind: str
+    of: str
+    sizes: tuple[str, ...] = ("small", "short", "paper")
+
+    def needs(self, size: str) -> str:
+        """The experiment that must have been run before this one."""
+        return self.of
+
+    def run_name(self, size: str, seed: int = 0) -> str:
+        return f"{self.system}-{self.name}-{size}" + (f"-seed{seed}" if seed else "")
+
+
+def ask(study: Study, question: Callable[[nn.Module, str], dict], model: nn.Module, size: str, seed: int = 0) -> None:
+    """Asks a trained model, and writes the answer to the ledger.
+
+    Args:
+        question: model and name of the run → what was measured. Under that name it may save samples.
+    """
+    commit, started, name = ledger.commit(), time.monotonic(), study.run_name(size, seed)
+    metrics = question(model, name)
+    ledger.record(
+        name, system=study.system, preset=size, seed=seed, wall_s=time.monotonic() - started, commit=commit,
+        config={"study": asdict(study)}, metrics=metrics,
+    )  # fmt: skip
+
+
+def save_bits(name: str, bits: Mapping[Any, Tensor]) -> None:
+    """Keeps binary tensors among the samples that ship, eight values in a byte; lengths must be multiples of 8."""
+    packed = {f"{key:g}" if isinstance(key, float) else str(key): _packed(value) for key, value in bits.items()}
+    with paths.atomic(paths.DATA / "samples" / f"{name}.safetensors") as temporary:
+        save_file(packed, temporary)
+
+
+def _packed(bits: Tensor) -> Tensor:
+    return torch.from_numpy(np.packbits(bits.cpu().numpy().astype(bool), axis=-1))
+
+
+def load_bits(name: str) -> dict[str, Tensor]:
+    """What `save_bits` kept, uint8.
+
+    Raises:
+        FileNotFoundError: nothing has been kept under that name.
+    """
+    packed = load_file(paths.DATA / "samples" / f"{name}.safetensors")
+    return {key: torch.from_numpy(np.unpackbits(value.numpy(), axis=-1)) for key, value in packed.items()}
 
 
 def find(experiments: Mapping[str, Some], name: str) -> Some:

@@ -11,10 +11,11 @@ from safetensors.torch import load_file
 from musiclib import ledger, paths, training
 from musiclib.diffroll import clips, experiments, report, runs, studies
 from musiclib.diffroll.clips import Clip
-from musiclib.diffroll.experiments import EXPERIMENTS, Experiment, Study, find
+from musiclib.diffroll.experiments import EXPERIMENTS, Experiment, find
 from musiclib.diffroll.model import DiffRoll, DiffRollConfig
 from musiclib.pianoroll import Note
 from musiclib.pieces import Piece, save_corpus
+from musiclib.reproduction import Study, load_bits
 from musiclib.scores import write_midi
 
 TINY = {"width": 4, "layers": 1, "kernel": 3}
@@ -56,7 +57,7 @@ def test_a_run_leaves_weights_and_a_ledger_entry(folder, name):
     place = paths.CHECKPOINTS if find(name).ships else paths.RUNS / f"diffroll-{name}-small"
     config, about = training.read_metadata(place / f"diffroll-{name}-small.safetensors")
     assert DiffRollConfig(**config) == find(name).model_config("small") and about["experiment"] == name
-    assert runs.trained(find(name), "small").config.width == 4
+    assert runs.trained(find(name), "small").config == find(name).model_config("small")
 
 
 def test_a_run_that_is_stopped_goes_on_to_the_same_end(folder):
@@ -103,7 +104,7 @@ def test_studies_ask_a_trained_model(folder):
     guided, sampled = metrics("guidance-diffroll"), metrics("samplers-diffroll")
     assert set(guided) == {"A", "B", "late"} and list(guided["A"]) == ["0", "0.5"]
     assert list(sampled["B"]) == ["ddpm", "ddim", "dpm++"] and list(sampled["B"]["ddim"]) == ["1", "2"]
-    kept = studies.sounds("diffroll-guidance-diffroll-small")
+    kept = load_bits("diffroll-guidance-diffroll-small")
     assert list(kept) == ["0", "0.5"] and kept["0"].shape == (88, 40) and set(kept["0"].unique().tolist()) <= {0, 1}
     assert len(load_file(paths.DATA / "samples" / "diffroll-guidance-diffroll-small.safetensors")) == 2
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from musiclib import reproduction
 from musiclib.diffroll.model import DiffRollConfig
+from musiclib.reproduction import Study
 from musiclib.training import TrainingConfig
 
 PAPER_TRAINING = TrainingConfig(
@@ -108,7 +109,7 @@ def _few_pairs(share: str) -> list[Experiment]:
     ]
 
 
-EXPERIMENTS: dict[str, "Experiment | Study"] = {
+EXPERIMENTS: dict[str, Experiment | Study] = {
     experiment.name: experiment
     for experiment in (
         Experiment("diffroll", "comparison", paper=(74.9, 78.1), ships=True),
@@ -136,43 +137,29 @@ EXPERIMENTS: dict[str, "Experiment | Study"] = {
 }
 
 
-@dataclass(frozen=True)
-class Study:
-    """A question to one trained model: see `studies.KINDS`.
-
-    Attributes:
-        table: where its answer belongs. kind: of question. of: the experiment whose model is asked.
-    """
-
-    name: str
-    table: str
-    kind: str
-    of: str
-    sizes: tuple[str, ...] = ("small", "short", "paper")
-
-    def needs(self, size: str) -> str:
-        """The experiment that must have been run before this one."""
-        return self.of
-
-    def run_name(self, size: str, seed: int = 0) -> str:
-        return f"diffroll-{self.name}-{size}" + (f"-seed{seed}" if seed else "")
+def _study(name: str, table: str, kind: str, of: str) -> Study:
+    """See `studies.KINDS`."""
+    return Study("diffroll", name, table, kind, of)
 
 
 GUIDED = ("diffroll", "p-0", "p-0.1", "p-0.5", "k-3", "k-5", "k-7")
 EXPERIMENTS |= {
     study.name: study
     for study in (
-        *(Study(f"guidance-{name}", "guidance", "guidance", name) for name in GUIDED),
+        *(_study(f"guidance-{name}", "guidance", "guidance", name) for name in GUIDED),
         *(
-            Study(f"guidance-{e.name}", "guidance, few pairs", "two weights", e.name)
+            _study(f"guidance-{e.name}", "guidance, few pairs", "two weights", e.name)
             for e in tuple(EXPERIMENTS.values())
             if e.table == "few pairs"
         ),
-        *(Study(f"samplers-{name}", "samplers", "samplers", name) for name in ("diffroll", "zero-snr", "cosine")),
-        Study("published-diffroll", "published", "published", "diffroll"),
-        *(Study(f"planes-{name}", "planes", "onsets", name) for name in ("diffroll-best", "twin-best")),
+        *(
+            _study(f"samplers-{name}", "samplers", "samplers", name)
+            for name in ("diffroll", "p-0.1", "zero-snr", "cosine")
+        ),
+        _study("published-diffroll", "published", "published", "diffroll"),
+        *(_study(f"planes-{name}", "planes", "onsets", name) for name in ("diffroll-best", "twin-best")),
         # last, since these render whole pieces and so need FluidSynth
-        *(Study(f"whole-{name}", "whole pieces", "whole", name) for name in ("diffroll", "twin", "twin-best")),
+        *(_study(f"whole-{name}", "whole pieces", "whole", name) for name in ("diffroll", "twin", "twin-best")),
     )
 }
 

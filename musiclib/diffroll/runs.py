@@ -18,13 +18,13 @@ from musiclib.diffroll import clips, evaluation, performance, recordings, studie
 from musiclib.diffroll.clips import Clip
 from musiclib.diffroll.data import SPEEDS, Rendered, other_piano
 from musiclib.diffroll.diffusion import Diffusion, discriminate, dropped
-from musiclib.diffroll.experiments import EXPERIMENTS, FRAMES, Experiment, Study, find
+from musiclib.diffroll.experiments import EXPERIMENTS, FRAMES, Experiment, find
 from musiclib.diffroll.mel import SEGMENT_FRAMES, heard
 from musiclib.diffroll.model import BANDS, MASKED, DiffRoll, DiffRollConfig
 from musiclib.diffroll.recordings import Recorded
 from musiclib.pieces import Corpus, Piece
 from musiclib.presets import default_device
-from musiclib.reproduction import checkpoint, ensure_trained
+from musiclib.reproduction import Study, checkpoint, ensure_trained
 from musiclib.synth import NoteBank
 
 Source = Rendered | Recorded
@@ -154,7 +154,8 @@ def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s:
         Whether it is done.
     """
     if isinstance(experiment, Study):
-        studies.run(experiment, load(find(experiment.of).run_name(size, seed)), experiment.run_name(size, seed), size)
+        model = load(find(experiment.of).run_name(size, seed))
+        reproduction.ask(experiment, studies.KINDS[experiment.kind], model, size, seed)
         return True
     commit, name = ledger.commit(), experiment.run_name(size, seed)
     config, run = experiment.training_config(size, seed), paths.RUNS / name
@@ -183,6 +184,21 @@ def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s:
         config=described | {"sampling": asdict(evaluation.FAST)}, metrics=scores | curves,
     )  # fmt: skip
     return True
+
+
+def evaluate(experiment: Experiment | Study, size: str, *, seed: int = 0) -> dict[str, Any]:
+    """The scores of a trained model on the test sets, again.
+
+    Raises:
+        CheckpointError: it has not been trained, does not ship, or is damaged.
+        ValueError: there are none of this experiment.
+    """
+    if isinstance(experiment, Study):
+        raise ValueError(f"{experiment.name!r} is a study, not a model: evaluate {experiment.of!r}, or reproduce it.")
+    if experiment.dropout == 1:
+        raise ValueError(f"{experiment.name!r} hears nothing, so it has no scores: evaluate what starts from it.")
+    own = validation_clips(experiment.corpora, experiment.varied)  # which choose the threshold
+    return test_scores(load(experiment.run_name(size, seed)), own, experiment.corpora)
 
 
 def missing(size: str, seed: int = 0, only: Collection[str] = ()) -> list[Experiment]:

@@ -1,64 +1,37 @@
 """What is asked of trained models: how guidance, samplers and published habits change what they transcribe.
 
-A study is a run like any other: it has a name, needs a trained model, and leaves a ledger entry.
+Each question takes a model and the name of its run, under which it may keep samples; see `reproduction.ask`.
 
 Notebook: 12 DiffRoll evaluation.
 """
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
 
-import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from musiclib import ledger, paths
 from musiclib.diffroll import clips
 from musiclib.diffroll.clips import Clip
 from musiclib.diffroll.diffusion import SAMPLERS, Diffusion, Guided
 from musiclib.diffroll.evaluation import FAST, PUBLISHED, TEN_CALLS, Sampling, clip_scores, noise, rolls, summary
-from musiclib.diffroll.experiments import CALLS, WEIGHTS, Study
+from musiclib.diffroll.experiments import CALLS, WEIGHTS
 from musiclib.diffroll.mel import heard
 from musiclib.diffroll.model import PITCHES, DiffRoll
 from musiclib.diffroll.scoring import THRESHOLD, note_scores
 from musiclib.diffroll.transcribe import notes_of_stream, transcribe_stream
-from musiclib.paths import atomic
+from musiclib.reproduction import save_bits
+from musiclib.training import autocast
 
 GUIDED = replace(FAST, calls=10)
 SOUNDED = 8  # the clip of B that is kept to be heard
 LONGEST_S = 120.0  # of a whole piece
 
 
-def run(study: Study, model: DiffRoll, name: str, size: str) -> None:
-    """Runs a study of a trained model and writes its ledger entry."""
-    commit, started = ledger.commit(), time.monotonic()
-    metrics = KINDS[study.kind](study, model)
-    if study.kind == "guidance":
-        _save_sounds(paths.DATA / "samples" / f"{name}.safetensors", model)
-    ledger.record(
-        name, system="diffroll", preset=size, seed=0, wall_s=time.monotonic() - started, commit=commit,
-        config={"study": asdict(study)}, metrics=metrics,
-    )  # fmt: skip
-
-
-def _save_sounds(path: Path, model: DiffRoll) -> None:
-    """What a model hears in one clip at each w, as packed bits of (88, T): {w: bytes}."""
+def _keep_sounds(name: str, model: DiffRoll, ways: dict[str, Sampling]) -> None:
+    """What a model hears in `SOUNDED`, a clip of test set B, in several ways: {way: (88, T)}, see `save_bits`."""
     own = clips.shipped("B")[SOUNDED : SOUNDED + 1]
-    bits = {}
-    for w in WEIGHTS:
-        roll = rolls(model, own, replace(GUIDED, weight=w))[0][:PITCHES] > THRESHOLD
-        bits[f"{w:g}"] = torch.from_numpy(np.packbits(roll.numpy(), axis=1))
-    with atomic(path) as temporary:
-        save_file(bits, temporary)
-
-
-def sounds(name: str) -> dict[str, Tensor]:
-    """The rolls (88, T) of `SOUNDED`, a clip of test set B, at each w, of a guidance study that was run."""
-    packed = load_file(paths.DATA / "samples" / f"{name}.safetensors")
-    return {w: torch.from_numpy(np.unpackbits(packed[w].numpy(), axis=1)) for w in sorted(packed, key=float)}
+    save_bits(name, {way: rolls(model, own, sampling)[0][:PITCHES] > THRESHOLD for way, sampling in ways.items()})
 
 
 def _told(scored: Sequence[dict[str, float]]) -> dict:
@@ -70,32 +43,37 @@ def _scored(model: DiffRoll, own: Sequence[Clip], sampling: Sampling) -> dict:
     return _told(clip_scores(rolls(model, own, sampling), own))
 
 
-def guidance(study: Study, model: DiffRoll) -> dict:
-    """{set: {w: scores}}, and under "late", guidance in the less noisy half alone."""
-    weights = WEIGHTS if study.kind == "guidance" else (0.0, 0.5)
-    found: dict = {name: {} for name in ("A", "B", "late")}
-    for w in weights:
-        sampling = replace(GUIDED, weight=w)
-        for name in ("A", "B"):
-            found[name][f"{w:g}"] = _scored(model, clips.shipped(name), sampling)
-        if study.kind == "guidance":
-            late = replace(sampling, interval=(0, model.config.steps // 2))
-            found["late"][f"{w:g}"] = _scored(model, clips.shipped("B"), late)
-    return found
+def guidance(model: DiffRoll, name: str) -> dict:
+    """{set: {w: scores}}, and under "late", guidance in the less noisy half alone; a clip at each w is kept."""
+    ways = {f"{w:g}": replace(GUIDED, weight=w) for w in WEIGHTS}
+    late = {w: replace(sampling, interval=(0, model.config.steps // 2)) for w, sampling in ways.items()}
+    _keep_sounds(name, model, ways)
+    return _on_both_sets(model, ways) | {"late": {w: _scored(model, clips.shipped("B"), s) for w, s in late.items()}}
 
 
-def samplers(study: Study, model: DiffRoll) -> dict:
-    """{set: {sampler: {calls: scores}}} without guidance, on half of each set."""
+def two_weights(model: DiffRoll, name: str) -> dict:
+    """{set: {w: scores}} for w = 0 and the paper's best."""
+    return _on_both_sets(model, {f"{w:g}": replace(GUIDED, weight=w) for w in (0.0, 0.5)})
+
+
+def _on_both_sets(model: DiffRoll, ways: dict[str, Sampling]) -> dict:
+    return {on: {way: _scored(model, clips.shipped(on), s) for way, s in ways.items()} for on in ("A", "B")}
+
+
+def samplers(model: DiffRoll, name: str) -> dict:
+    """{set: {sampler: {calls: scores}}} without guidance, on half of each set; a clip at each number of DDIM's calls is
+    kept."""
+    _keep_sounds(name, model, {str(calls): Sampling(calls) for calls in CALLS})
     return {
-        name: {
-            sampler: {str(calls): _scored(model, clips.shipped(name)[::2], Sampling(calls, sampler)) for calls in CALLS}
+        on: {
+            sampler: {str(calls): _scored(model, clips.shipped(on)[::2], Sampling(calls, sampler)) for calls in CALLS}
             for sampler in SAMPLERS
         }
-        for name in ("A", "B")
+        for on in ("A", "B")
     }
 
 
-def published(study: Study, model: DiffRoll) -> dict:
+def published(model: DiffRoll, run: str) -> dict:
     """The published way, 200 steps at w = 0.5: DDPM; DDIM as published, whose unconditional call hears everything;
     DDIM with the mask; and ours, in ten calls, beside them."""
     ways: dict[str, Sampling | Callable[[Clip], Tensor]] = {
@@ -118,18 +96,18 @@ def published(study: Study, model: DiffRoll) -> dict:
 def unmasked_ddim(model: DiffRoll, clip: Clip, sampling: Sampling) -> Tensor:
     """One clip → its roll by the published guided DDIM: what should hear nothing hears all, and guidance cancels."""
     mel = heard(clip.waveform[None].to(next(model.parameters()).device))
-    condition = model.condition(mel)
-    listening = Guided(model, condition)
+    with autocast(mel.device):
+        listening = Guided(model, model.condition(mel))
 
-    def predict(x_t: Tensor, t: int) -> Tensor:
-        conditional, unconditional = listening(x_t, t), listening(x_t, t)
-        return (1 + sampling.weight) * conditional - sampling.weight * unconditional
+        def predict(x_t: Tensor, t: int) -> Tensor:
+            conditional, unconditional = listening(x_t, t), listening(x_t, t)
+            return (1 + sampling.weight) * conditional - sampling.weight * unconditional
 
-    diffusion = Diffusion(model.config.schedule, model.config.steps)
-    return diffusion.sample(predict, noise(model, mel, sampling.seed), sampling.calls, "ddim")[0].cpu()
+        diffusion = Diffusion(model.config.schedule, model.config.steps)
+        return diffusion.sample(predict, noise(model, mel, sampling.seed), sampling.calls, "ddim")[0].cpu()
 
 
-def whole(study: Study, model: DiffRoll) -> dict:
+def whole(model: DiffRoll, run: str) -> dict:
     """{set: scores} of whole pieces, of at most two minutes, with the onset plane where there is one."""
     found = {}
     for name in ("A", "B"):
@@ -147,7 +125,7 @@ def _of_stream(model: DiffRoll, clip: Clip, threshold: float = THRESHOLD) -> dic
     return note_scores(notes, clip.notes)
 
 
-def onsets(study: Study, model: DiffRoll) -> dict:
+def onsets(model: DiffRoll, run: str) -> dict:
     """{set: {with or without the onset plane: scores}} of one network that has both planes, from one drawing."""
     found = {}
     for name in ("A", "B"):
@@ -159,7 +137,7 @@ def onsets(study: Study, model: DiffRoll) -> dict:
 
 KINDS = {
     "guidance": guidance,
-    "two weights": guidance,
+    "two weights": two_weights,
     "samplers": samplers,
     "published": published,
     "whole": whole,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from musiclib import reproduction
 from musiclib.improvise.vae import BarVAEConfig
+from musiclib.reproduction import Study
 from musiclib.training import TrainingConfig
 
 TRAINING = TrainingConfig(
@@ -48,17 +49,19 @@ class Experiment:
         return f"improvise-{self.name}" + (f"-seed{seed}" if seed else "")
 
 
-EXPERIMENTS = {
+EXPERIMENTS: dict[str, Experiment | Study] = {
     experiment.name: experiment
     for experiment in (
         Experiment("chorales", "bars", ships=True),
         Experiment("fiddle-tunes", "bars", corpus="fiddle-tunes", steps=10_000, ships=True),
         *(Experiment(f"beta-{beta:g}", "rate and distortion", beta=beta, steps=5000) for beta in BETAS),
+        Study("improvise", "rates-chorales", "rates", "rates", "chorales", ("paper",)),
+        *(Study("improvise", f"heard-beta-{beta:g}", "heard", "beta", f"beta-{beta:g}", ("paper",)) for beta in BETAS),
     )
 }
 
 
-def find(name: str) -> Experiment:
+def find(name: str) -> Experiment | Study:
     """An experiment by name, see `reproduction.find`; or of a corpus file of your own, which `ingest` made."""
     if Path(name).is_file():
         return Experiment(Path(name).stem, "own", corpus=name)

@@ -6,48 +6,33 @@ Notebook: 08 query-based improvisation.
 import math
 from collections.abc import Collection
 from dataclasses import asdict
-from functools import cache
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from musiclib import corpora, ledger, paths, reproduction, training
-from musiclib.improvise import bars
+from musiclib import ledger, paths, reproduction, training
+from musiclib.improvise import bars, studies
+from musiclib.improvise.data import corpus_source as corpus_source  # notebooks find it here
+from musiclib.improvise.data import data
 from musiclib.improvise.evaluation import reconstruction
-from musiclib.improvise.experiments import EXPERIMENTS, Experiment
-from musiclib.improvise.query import Source
+from musiclib.improvise.experiments import EXPERIMENTS, Experiment, find
 from musiclib.improvise.vae import BarVAE, BarVAEConfig
-from musiclib.pieces import SPLITS, Corpus
+from musiclib.pieces import SPLITS
 from musiclib.presets import default_device
-from musiclib.reproduction import checkpoint, ensure_trained
-
-SOURCE_BARS = 4000
+from musiclib.reproduction import Study, checkpoint, ensure_trained
 
 
-@cache
-def data(corpus: str, split: str) -> Tensor:
-    """The bars of a split of a corpus, one that ships or a file, (N, 2496) uint8, on the best device here.
-
-    Raises:
-        CorpusError: the file is missing or damaged.
-        ValueError: nothing sounds in that split.
-    """
-    pieces = corpora.shipped(corpus) if corpus in corpora.CORPORA else Corpus(Path(corpus))
-    own = pieces.split(split)
-    if not any(len(piece) for piece in own):
-        raise ValueError(
-            f"{corpus} has no music in its {split} split, where of ten pieces about one goes: it needs more pieces."
-        )
-    return bars.of_pieces(own).to(default_device())
-
-
-def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float = math.inf) -> bool:
-    """Trains one experiment, or goes on where it stopped; when it is done, writes its weights and its ledger entry.
+def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s: float = math.inf) -> bool:
+    """Trains one experiment, or goes on where it stopped; when it is done, writes its weights and its ledger entry. A
+    study asks its trained model.
 
     Returns:
         Whether it is done.
     """
+    if isinstance(experiment, Study):
+        model = load(find(experiment.of).run_name(size, seed))
+        reproduction.ask(experiment, studies.KINDS[experiment.kind], model, "paper", seed)
+        return True
     commit, name = ledger.commit(), experiment.run_name(size, seed)
     config, run = experiment.training_config(seed), paths.RUNS / name
     torch.manual_seed(seed)
@@ -81,11 +66,14 @@ def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float =
     return True
 
 
-@torch.no_grad()
-def corpus_source(model: BarVAE, corpus: str) -> Source:
-    """Where the latents of a corpus's training bars lie, of at most `SOURCE_BARS` of them, spread evenly."""
-    own = data(corpus, "train")
-    return Source.of(model.encode(own[:: -(-len(own) // SOURCE_BARS)]).mu)
+def evaluate(experiment: Experiment, size: str, *, seed: int = 0) -> dict[str, dict[str, float]]:
+    """The scores of a trained model on its test data, again.
+
+    Raises:
+        CheckpointError: it has not been trained, does not ship, or is damaged.
+    """
+    model = load(experiment.run_name(size, seed))
+    return {"test": reconstruction(model, data(experiment.corpus, "test"))}
 
 
 def missing(size: str, seed: int = 0, only: Collection[str] = ()) -> list[Experiment]:

@@ -14,8 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from musiclib import spectrogram
+from musiclib import corpora, spectrogram
+from musiclib.musicslots import chords
 from musiclib.musicslots.chords import INSTRUMENTS, PITCHES, Example
+from musiclib.presets import default_device
 from musiclib.spectrogram import FRAMES, FRONT_ENDS, HOP_SAMPLES, power_to_db
 from musiclib.synth import SAMPLE_RATE_HZ, SYNTH_RATE_HZ, NoteBank
 
@@ -106,3 +108,14 @@ class ChordSpectrograms:
     def nearest_note(self, slot_db: Tensor) -> tuple[int, int]:
         """The (program, pitch) whose spectrogram is nearest to a slot's (F, T), by mean squared error in dB."""
         return self.notes[int((self.note_db - slot_db).square().mean(dim=(1, 2)).argmin())]
+
+
+def datasets(
+    name: str, frames: int, bank: NoteBank | None = None, duration_s: float = 1.0, front_end: str = "mel"
+) -> chords.Splits:
+    """Train, validation and test splits of a dataset as spectrograms, on the best device here."""
+    bank = bank or NoteBank.load().to(default_device())
+    chorales = corpora.chorales()[0] if name.startswith("JSB") else None
+    return chords.examples(name, chorales).map(
+        lambda split: ChordSpectrograms(split, bank, frames, duration_s, front_end)
+    )

@@ -9,6 +9,7 @@ from typing import Any
 from musiclib import reproduction
 from musiclib.musicslots.baselines import AutoEncoderConfig, ClassifierConfig
 from musiclib.musicslots.model import MusicSlotsConfig
+from musiclib.reproduction import Study
 from musiclib.training import TrainingConfig
 
 SMALL_INPUT = {"frames": 16, "channels": 64, "width": 64, "db_offset": -30.0, "db_scale": 30.0}
@@ -239,6 +240,13 @@ EXTENSIONS = [
         small=Adjustment(model={"frames": 32}, training={"steps": 1500}),
     ),
 ]  # fmt: skip
+RATES = [  # the published command's default, and the paper's
+    Experiment(
+        f"jazznet-single-rate-{rate}", "variants", "JazzNet-single", sizes=("small",),
+        small=Adjustment(training={"steps": 1500, "learning_rate": float(rate)}),
+    )
+    for rate in ("3e-4", "1e-4")
+]  # fmt: skip
 RESIZED = [  # more slots than trained: seven or eleven in the paper's model of seven, five in the small one
     Experiment(
         f"jazznet-multi-{more}-more-slots", "more slots", "JazzNet-multi", "resized", {"slots": 7 + more},
@@ -252,7 +260,7 @@ FLOORS = [
     for dataset in dict.fromkeys(dataset for dataset, _ in NOTE_DISCOVERY)
 ]
 
-EXPERIMENTS = {
+EXPERIMENTS: dict[str, Experiment | Study] = {
     experiment.name: experiment
     for experiment in (
         *(_note_discovery(*row, figures) for row, figures in NOTE_DISCOVERY.items()),
@@ -265,7 +273,9 @@ EXPERIMENTS = {
             sizes=("small",), ships=True, paper=SLOTS_PROBED[1],
         ),
         *EXTENSIONS,
+        *RATES,
         *RESIZED,
+        Study("musicslots", "slots-and-iterations", *2 * ("slots and iterations",), CURRICULUM.name, ("small",)),
     )
 }  # fmt: skip
 
@@ -275,6 +285,6 @@ def shown(size: str) -> Experiment:
     return EXPERIMENTS[CURRICULUM.name if size == "small" else "jazznet-multi-none"]
 
 
-def find(name: str) -> Experiment:
+def find(name: str) -> Experiment | Study:
     """An experiment by name; see `reproduction.find`."""
     return reproduction.find(EXPERIMENTS, name)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from musiclib import corpora, ledger, paths, reproduction, training
-from musiclib.musicslots import chords, evaluation
+from musiclib.musicslots import chords, evaluation, studies
 from musiclib.musicslots.baselines import (
     AutoEncoder,
     AutoEncoderConfig,
@@ -22,13 +22,12 @@ from musiclib.musicslots.baselines import (
     WholeChord,
     autoencoder_loss,
 )
-from musiclib.musicslots.data import ChordSpectrograms
+from musiclib.musicslots.data import datasets
 from musiclib.musicslots.experiments import EXPERIMENTS, Experiment, find
 from musiclib.musicslots.model import MusicSlots, MusicSlotsConfig, reconstruction_loss
 from musiclib.musicslots.probes import LatentProbe, ProbeConfig, SlotProbe, exact
 from musiclib.presets import default_device
-from musiclib.reproduction import checkpoint, ensure_trained
-from musiclib.synth import NoteBank
+from musiclib.reproduction import Study, checkpoint, ensure_trained
 
 VALIDATION_CHORDS = 256  # scored while training, of the split that selects the best weights
 MODEL_TYPES: dict[str, tuple[type, type]] = {
@@ -36,17 +35,6 @@ MODEL_TYPES: dict[str, tuple[type, type]] = {
     "autoencoder": (AutoEncoderConfig, AutoEncoder),
     "classifier": (ClassifierConfig, NoteClassifier),
 }
-
-
-def datasets(
-    name: str, frames: int, bank: NoteBank | None = None, duration_s: float = 1.0, front_end: str = "mel"
-) -> chords.Splits:
-    """Train, validation and test splits of a dataset as spectrograms, on the best device here."""
-    bank = bank or NoteBank.load().to(default_device())
-    chorales = corpora.chorales()[0] if name.startswith("JSB") else None
-    return chords.examples(name, chorales).map(
-        lambda split: ChordSpectrograms(split, bank, frames, duration_s, front_end)
-    )
 
 
 # ---------------------------------------------------------------------------------------------------------- tasks
@@ -66,8 +54,6 @@ class Task:
     def __init__(self, experiment: Experiment, size: str, seed: int):
         config = experiment.model_config(size)
         self.model = MODEL_TYPES[experiment.kind][1](config)
-        if before := experiment.adjustment(size).starts_from:
-            training.load_weights(checkpoint(find(before).run_name(size, seed)), self.model)
         self.data = datasets(experiment.dataset, config.frames, front_end=experiment.front_end)
 
     def loss(self, model: nn.Module, index: Tensor, step: int) -> Tensor:
@@ -175,16 +161,23 @@ TASKS = {
 # ----------------------------------------------------------------------------------------------------------- runs
 
 
-def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float = math.inf) -> bool:
-    """Trains one experiment, or goes on where it stopped; when it is done, writes its weights and its ledger entry.
+def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s: float = math.inf) -> bool:
+    """Trains one experiment, or goes on where it stopped; when it is done, writes its weights and its ledger entry. A
+    study asks its trained model.
 
     Returns:
         Whether it is done.
     """
+    if isinstance(experiment, Study):
+        model = load(find(experiment.of).run_name(size, seed))
+        reproduction.ask(experiment, studies.KINDS[experiment.kind], model, size, seed)
+        return True
     commit, name = ledger.commit(), experiment.run_name(size, seed)
     config = experiment.training_config(size, seed)
     torch.manual_seed(seed)
     task = TASKS[experiment.kind](experiment, size, seed)
+    if before := experiment.adjustment(size).starts_from:
+        training.load_weights(checkpoint(find(before).run_name(size, seed)), task.model)
     wall_s, curves = 0.0, {}
     if config.steps:
         run = paths.RUNS / name
@@ -197,8 +190,7 @@ def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float =
         training.load_weights(run / "best.safetensors", task.model)
         wall_s = history.wall_s
         curves = {"validation_curve": history.scores, "loss_curve": training.thinned(history.loss)}
-    limits = {"valid": None, "test": experiment.adjustment(size).test_chords}
-    scores = {split: task.scores(task.model, split, limit) for split, limit in limits.items()}
+    scores = {"valid": task.scores(task.model, "valid"), "test": _test_scores(task, experiment, size)}
     if config.steps:
         about = {"experiment": experiment.name, "training": asdict(config), "scores": scores}
         folder = paths.CHECKPOINTS if experiment.ships and size == "small" and not seed else paths.RUNS / name
@@ -211,6 +203,22 @@ def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float =
         config=described, metrics=scores | curves,
     )  # fmt: skip
     return True
+
+
+def evaluate(experiment: Experiment, size: str, *, seed: int = 0) -> dict[str, dict[str, float]]:
+    """The scores of a trained model on its test data, again.
+
+    Raises:
+        CheckpointError: it has not been trained, does not ship, or is damaged.
+    """
+    task = TASKS[experiment.kind](experiment, size, seed)
+    if experiment.training_config(size, seed).steps:
+        training.load_weights(checkpoint(experiment.run_name(size, seed)), task.model.to(default_device()))
+    return {"test": _test_scores(task, experiment, size)}
+
+
+def _test_scores(task: Task, experiment: Experiment, size: str) -> dict[str, float]:
+    return task.scores(task.model, "test", experiment.adjustment(size).test_chords)
 
 
 def missing(size: str, seed: int = 0, only: Collection[str] = ()) -> list[Experiment]:

@@ -7,13 +7,16 @@ Notebooks: 05 scores to piano rolls, 06 MusicVAE.
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from musiclib import corpora
 from musiclib.pianoroll import PITCHES, PianoRoll
 from musiclib.pieces import Piece
+from musiclib.presets import default_device
 
 NOTE_OFF, HOLD, TOKENS = 128, 129, 130
 LOWEST_KEY, KEYS = 21, 88
@@ -144,3 +147,9 @@ def transpose(x: Tensor, semitones: Tensor) -> Tensor:
     inside = ((source >= 0) & (source < KEYS))[:, None, None]
     source = source.clamp(0, KEYS - 1)[:, None, None].expand(-1, x.shape[1], 2, -1)
     return (planes.gather(-1, source) * inside).flatten(-2)
+
+
+@cache
+def windows(corpus: str, split: str, kind: str, bars: int) -> Windows:
+    """All windows of a split of a corpus that ships, on the best device here."""
+    return Windows(corpora.shipped(corpus).split(split), kind, bars, default_device())

@@ -9,6 +9,7 @@ from typing import Any
 from musiclib import reproduction
 from musiclib.musicvae.data import VALUES
 from musiclib.musicvae.model import MusicVAEConfig
+from musiclib.reproduction import Study
 from musiclib.training import TrainingConfig
 
 PAPER_TRAINING = TrainingConfig(50_000, batch=512, learning_rate=1e-3, decay_factor=0.9999)
@@ -90,7 +91,7 @@ def _rung(bars: int, kind: str, **fields: Any) -> Experiment:
     )  # fmt: skip
 
 
-EXPERIMENTS = {
+EXPERIMENTS: dict[str, Experiment | Study] = {
     experiment.name: experiment
     for experiment in (
         Experiment(
@@ -122,10 +123,11 @@ EXPERIMENTS = {
             "melody-2-free-bits", "collapse", small=SMALL | {"beta_max": 1.0, "beta_rate": 0.99, "free_bits": 48.0},
             training=COLLAPSE, sizes=("small",),
         ),
+        Study("musicvae", "features-melody-2", "features", "features", "melody-2"),
     )
 }  # fmt: skip
 
 
-def find(name: str) -> Experiment:
+def find(name: str) -> Experiment | Study:
     """An experiment by name; see `reproduction.find`."""
     return reproduction.find(EXPERIMENTS, name)

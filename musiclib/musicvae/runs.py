@@ -6,39 +6,38 @@ Notebooks: 06 MusicVAE, 07 MusicVAE evaluation.
 import math
 from collections.abc import Collection
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from musiclib import corpora, ledger, paths, reproduction, training
-from musiclib.musicvae.data import Windows
+from musiclib import ledger, paths, reproduction, training
+from musiclib.musicvae import studies
+from musiclib.musicvae.data import windows
 from musiclib.musicvae.evaluation import active_dimensions, gain, reconstruction
 from musiclib.musicvae.experiments import EXPERIMENTS, Experiment, find
 from musiclib.musicvae.model import MusicVAE, MusicVAEConfig
 from musiclib.pieces import SPLITS
 from musiclib.presets import default_device
-from musiclib.reproduction import checkpoint, ensure_trained
+from musiclib.reproduction import Study, checkpoint, ensure_trained
 
 VALIDATION_WINDOWS = 512  # scored while training
 SELECT = {"melody": "sampled", "roll": "sampled_note_f1"}  # the score that chooses the best weights
 SAMPLES = 8  # drawn from every kept state of a run
 
 
-@cache
-def windows(corpus: str, split: str, kind: str, bars: int) -> Windows:
-    """All windows of a split of a corpus that ships, on the best device here."""
-    return Windows(corpora.shipped(corpus).split(split), kind, bars, default_device())
-
-
-def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float = math.inf) -> bool:
-    """Trains one experiment, or goes on where it stopped; when it is done, writes its weights and its ledger entry.
+def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s: float = math.inf) -> bool:
+    """Trains one experiment, or goes on where it stopped; when it is done, writes its weights and its ledger entry. A
+    study asks its trained model.
 
     Returns:
         Whether it is done.
     """
+    if isinstance(experiment, Study):
+        model = load(find(experiment.of).run_name(size, seed))
+        reproduction.ask(experiment, studies.KINDS[experiment.kind], model, size, seed)
+        return True
     commit, name = ledger.commit(), experiment.run_name(size, seed)
     config, run = experiment.training_config(size, seed), paths.RUNS / name
     ships = experiment.ships and size == "small" and not seed
@@ -66,9 +65,7 @@ def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float =
         states = {epoch: run / f"step-{step}.safetensors" for epoch, step in kept.items()}
         _save_samples((paths.DATA if ships else run) / "samples" / f"{name}.safetensors", model, states)
     training.load_weights(run / "best.safetensors", model)
-    scores = {split: reconstruction(model, data[split]) for split in ("valid", "test")}
-    if experiment.beside and checkpoint(beside := find(experiment.beside).run_name(size, seed)).exists():
-        scores["test"]["over"] = {experiment.beside: gain(model, load(beside), data["test"])}
+    scores = {"valid": reconstruction(model, data["valid"]), "test": _test_scores(model, experiment, size, seed)}
     scores["valid"]["active_dimensions"] = active_dimensions(model, data["valid"])
     about = {"experiment": experiment.name, "training": asdict(config), "scores": scores}
     folder = paths.CHECKPOINTS if ships else run
@@ -80,6 +77,24 @@ def train(experiment: Experiment, size: str, *, seed: int = 0, budget_s: float =
         config=described | {"train_windows": len(data["train"])}, metrics=scores | curves,
     )  # fmt: skip
     return True
+
+
+def evaluate(experiment: Experiment, size: str, *, seed: int = 0) -> dict[str, dict]:
+    """The scores of a trained model on its test data, again.
+
+    Raises:
+        CheckpointError: it has not been trained, does not ship, or is damaged.
+    """
+    return {"test": _test_scores(load(experiment.run_name(size, seed)), experiment, size, seed)}
+
+
+def _test_scores(model: MusicVAE, experiment: Experiment, size: str, seed: int) -> dict:
+    """Those of `reconstruction`, and the gain over the experiment beside it, if that one has been trained."""
+    own = windows(experiment.corpus, "test", experiment.kind, model.config.bars)
+    scores = reconstruction(model, own)
+    if experiment.beside and checkpoint(beside := find(experiment.beside).run_name(size, seed)).exists():
+        scores["over"] = {experiment.beside: gain(model, load(beside), own)}
+    return scores
 
 
 @torch.no_grad()
