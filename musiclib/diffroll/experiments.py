@@ -35,7 +35,7 @@ PAPER_DROPOUT = {  # p → note F1 at w = 0, k = 3
     0.0: 67.1, 0.1: 66.4, 0.2: 65.2, 0.3: 64.6, 0.4: 64.3, 0.5: 62.8, 0.55: 61.3, 0.6: 59.7, 0.65: 58.6,
 }  # fmt: skip
 CALLS = (1, 2, 3, 5, 8, 12, 25, 50)  # of the network, when a roll is drawn
-STUDY = {"steps": 1200, "batch": 8, "evaluate_every": 1200}  # of the small size: one of many, so each is brief
+STUDY = {"steps": 800, "batch": 8, "evaluate_every": 800}  # of the small size: one of many, so each is brief
 
 BEST = {  # of ours, with an onset plane
     "small": {"width": 128, "layers": 8}, "training": {"steps": 6000, "evaluate_every": 1000}, "varied": True,
@@ -116,7 +116,7 @@ EXPERIMENTS: dict[str, Experiment | Study] = {
         Experiment("twin", "comparison", model=TWIN, dropout=0.0, paper=(59.1,), ships=True),
         Experiment("diffroll-best", "more", model={"planes": 2}, **BEST),
         Experiment("twin-best", "more", model=TWIN | {"planes": 2}, dropout=0.0, **BEST),
-        Experiment("rolls-only", "pretraining", dropout=1.0, training={"steps": 2400, "evaluate_every": 2400}),
+        Experiment("rolls-only", "pretraining", dropout=1.0, training={"steps": 1600, "evaluate_every": 1600}),
         *_few_pairs("fiftieth"),
         *_few_pairs("tenth"),
         *_few_pairs("all"),

@@ -17,6 +17,7 @@ TRAINING = TrainingConfig(
     20_000, batch=100, learning_rate=1e-3, decay_factor=1.0, clip_norm=None, evaluate_every=1000
 )  # a rate that stays as it is
 BETAS = (0.25, 0.5, 1.0, 2.0, 4.0)  # points on a curve: each a quarter as long
+HEARD = (0.25, 1.0, 4.0)  # those of which samples ship
 
 
 @dataclass(frozen=True)
