@@ -1,0 +1,66 @@
+"""The traps: every one has a number, stored ones are written down once, and the table says what is missing."""
+
+import math
+
+import pytest
+
+from musiclib import ledger, paths, traps
+from musiclib.traps import TRAPS, Measured, Trap
+
+QUICK = ("short-notes", "new-normalisation", "scale-after-softmax", "conductor-hears-tokens", "missing-roots",
+         "first-bar", "two-thresholds", "too-fast", "one-plane")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_trap_has_a_finite_number(name):
+    found = TRAPS[name].measure()
+    assert math.isfinite(found.ours) and (found.published is None or math.isfinite(found.published))
+    assert found.what
+
+
+def test_what_is_known_beforehand():
+    fast = TRAPS["too-fast"].measure()
+    assert fast.ours / fast.published == pytest.approx(512 / 160, rel=0.01)
+    assert TRAPS["one-plane"].measure().ours == pytest.approx(100, abs=0.01)
+    assert TRAPS["conductor-hears-tokens"].measure().ours == 0
+    assert TRAPS["missing-roots"].measure().published > TRAPS["missing-roots"].measure().ours
+
+
+@pytest.mark.slow
+def test_the_slower_ones(monkeypatch):
+    from musiclib.traps import musicslots
+
+    assert abs(musicslots.mixed_precision(64).ours - musicslots.mixed_precision(64).published) < 0.05
+    assert TRAPS["rebuilt-oracles"].measure().published > TRAPS["rebuilt-oracles"].measure().ours
+    late = TRAPS["late-labels"].measure()
+    assert late.published < late.ours
+
+
+def test_a_run_is_written_down_once(monkeypatch, tmp_path):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    asked = []
+    trap = Trap(
+        "made-up", "does one thing", "another", "14", lambda: asked.append(1) or Measured("apples", 1.0, 3.0, 0.5)
+    )
+    monkeypatch.setattr(traps, "STORED", {trap.name: trap})
+    assert traps.measured(trap) is None
+    assert [one.name for one in traps.missing("short")] == ["made-up"]
+    assert traps.train(trap)
+    assert traps.measured(trap) == Measured("apples", 1.0, 3.0, 0.5)
+    assert traps.missing("small") == [] and len(asked) == 1
+    assert ledger.entry("trap-made-up")["system"] == "traps"
+
+
+def test_the_tables_name_every_trap(monkeypatch, tmp_path):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)  # an empty ledger
+    for system, module in traps.SYSTEMS.items():
+        rows = traps.table(system).splitlines()[2:]
+        assert len(rows) == len(module.TRAPS)
+    assert all(ledger.NOT_RUN in row for row in traps.table("MusicVAE").splitlines()[2:])
+
+
+def test_names_are_unique_and_notebooks_there():
+    named = [trap.name for module in traps.SYSTEMS.values() for trap in module.TRAPS]
+    assert len(named) == len(set(named))
+    for trap in TRAPS.values():
+        assert list((paths.ROOT / "notebooks").glob(f"{trap.notebook}_*.ipynb"))
