@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from ledgers import write
 
 from musiclib import ledger, paths, traps
 from musiclib.traps import TRAPS, Measured, Trap
@@ -57,6 +58,17 @@ def test_the_tables_name_every_trap(monkeypatch, tmp_path):
         rows = traps.table(system).splitlines()[2:]
         assert len(rows) == len(module.TRAPS)
     assert all(ledger.NOT_RUN in row for row in traps.table("MusicVAE").splitlines()[2:])
+
+
+def test_two_runs_of_the_ledger_differ(monkeypatch, tmp_path):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    assert TRAPS["time-stride"].measure() is None
+    write("jazznet-multi-ablation-default", size="small", miou=0.70)
+    write("jazznet-multi-ablation-stride", size="small", miou=0.76)
+    found = traps.measured(TRAPS["time-stride"])
+    assert (found.published, found.ours) == (0.70, 0.76)
+    assert found.interval == pytest.approx(1.96 * 0.01 * 2**0.5)
+    assert "| test miou | 0.7 | 0.76 | +0.06 ± 0.028 |" in traps.table("MusicSlots")
 
 
 def test_names_are_unique_and_notebooks_there():

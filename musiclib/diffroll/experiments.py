@@ -31,8 +31,15 @@ PAPER_CURVES = {  # (p, k) → note F1 in percent at each of WEIGHTS, MAESTRO (t
     (0.1, 7): (74.0, 74.7, 77.0, 76.6, 74.8, 60.8),
     (0.1, 9): (74.9, 75.9, 78.1, 77.7, 76.5, 64.9),
 }
+PAPER_DILATION = {  # growth of the dilation → note F1 at w = 0, 0.1, 0.5, 1, k = 9 (table 1; its labels are lost)
+    "none": (74.9, 75.9, 78.1, 77.7), "least": (74.0, 75.3, 77.1, 76.9), "more": (73.3, 74.0, 76.2, 75.8),
+    "most": (72.2, 74.0, 75.9, 76.1),
+}  # fmt: skip
 PAPER_DROPOUT = {  # p → note F1 at w = 0, k = 3
     0.0: 67.1, 0.1: 66.4, 0.2: 65.2, 0.3: 64.6, 0.4: 64.3, 0.5: 62.8, 0.55: 61.3, 0.6: 59.7, 0.65: 58.6,
+}  # fmt: skip
+CURVES = {  # (p, k) of ours → experiment
+    (0.0, 9): "p-0", (0.1, 9): "p-0.1", (0.5, 9): "p-0.5", (0.1, 7): "k-7", (0.1, 5): "k-5", (0.1, 3): "k-3",
 }  # fmt: skip
 CALLS = (1, 2, 3, 5, 8, 12, 25, 50)  # of the network, when a roll is drawn
 STUDY = {"steps": 800, "batch": 8, "evaluate_every": 800}  # of the small size: one of many, so each is brief

@@ -12,7 +12,17 @@ import numpy as np
 from scipy import stats
 
 from musiclib import ledger
-from musiclib.diffroll.experiments import EXPERIMENTS, Experiment
+from musiclib.diffroll.diffusion import SAMPLERS
+from musiclib.diffroll.experiments import (
+    CALLS,
+    CURVES,
+    EXPERIMENTS,
+    PAPER_CURVES,
+    PAPER_DILATION,
+    PAPER_DROPOUT,
+    WEIGHTS,
+    Experiment,
+)
 from musiclib.ledger import NOT_RUN
 
 SETS = {"A": "A, clean", "B": "B, hard"}
@@ -136,6 +146,48 @@ def _row(experiment: Experiment, size: str) -> list[str]:
     cells = [f1(scores[name], score) for name in SETS for score in ("f1", "f1_with_offsets", "frame_f1")]
     spent = f"{training['steps']} × {training['batch']}, {entry['wall_s'] / 60:.0f} min, {entry['hardware']}"
     return [experiment.name, paper, *cells, spent]
+
+
+def guidance_table(size: str) -> str:
+    """Figures 3 and 4, p × k × w, the paper's rows and ours on both sets, in Markdown."""
+    rows = [
+        [f"paper, p = {p:g}, k = {k}", *(f"{f1:.1f}" for f1 in curve)]
+        for (p, k), curve in PAPER_CURVES.items()
+    ]  # fmt: skip
+    for (p, k), name in CURVES.items():
+        for on in SETS:
+            cells = [f1(at((f"guidance-{name}", on, f"{w:g}"), size)) for w in WEIGHTS]
+            rows.append([f"ours, p = {p:g}, k = {k}, {on}", *cells])
+    return ledger.table(rows, ["note F1, %", *(f"w = {w:g}" for w in WEIGHTS)])
+
+
+def dropout_table(size: str) -> str:
+    """Figure 3, p at w = 0, in Markdown: the paper with k = 3, ours with k = 9."""
+    ours = {p: f"guidance-{name}" for (p, k), name in CURVES.items() if k == 9}
+    rows = [["paper, MAESTRO", *(f"{value:.1f}" for value in PAPER_DROPOUT.values())]]
+    for on in SETS:
+        rows.append([f"ours, {on}", *(f1(at((ours[p], on, "0"), size)) if p in ours else "–" for p in PAPER_DROPOUT)])
+    return ledger.table(rows, ["note F1, %, w = 0", *(f"p = {p:g}" for p in PAPER_DROPOUT)])
+
+
+def dilation_table() -> str:
+    """Table 1 in Markdown. Ours would be the rows `dilation-2` and `dilation-4`, at the paper's size only."""
+    rows = [[f"paper, growth: {growth}", *(f"{value:.1f}" for value in row)] for growth, row in PAPER_DILATION.items()]
+    return ledger.table(
+        [*rows, ["ours", *[ledger.NOT_RUN] * 4]], ["note F1, %", *(f"w = {w:g}" for w in (0, 0.1, 0.5, 1))]
+    )
+
+
+def samplers_table(size: str) -> str:
+    """Note F1 of samplers × calls without guidance, in Markdown."""
+    rows = [
+        [f"{name}, {sampler}, {on}", *(f1(at((f"samplers-{name}", on, sampler, str(calls)), size)) for calls in CALLS)]
+        for name in ("diffroll", "p-0.1", "zero-snr", "cosine")
+        for on in SETS
+        for sampler in SAMPLERS
+        if at((f"samplers-{name}", on), size)
+    ]  # fmt: skip
+    return ledger.table(rows or [[ledger.NOT_RUN]], ["note F1, %", *(f"{calls} calls" for calls in CALLS)])
 
 
 def few_pairs_table(size: str) -> str:

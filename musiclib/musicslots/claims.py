@@ -150,40 +150,6 @@ def claims_table(size: str, score: str | None = None) -> str:
     return ledger.table(rows, ["the paper's claim", "dataset", "test score", "paper", f"ours, {size}", "verdict"])
 
 
-# ------------------------------------------------------------------------------------------------------------- errata
-
-# What differs: the run that does as the published code, the run that does the other thing, and their test score.
-ERRATA = {
-    "attention: softmax over tokens, weighted sum (code), or softmax over slots, weighted mean (algorithm 1)": (
-        "jazznet-single-reference", "jazznet-single-attention-paper", "miou",
-    ),
-    "the slots' first values: no gradient reaches them (code), or it passes straight through": (
-        "jazznet-single-reference", "jazznet-single-train-init", "miou",
-    ),
-    "time stride: 1 by default of the command (code), or 2 (paper)": (
-        "jazznet-multi-ablation-default", "jazznet-multi-ablation-stride", "miou",
-    ),
-    "weight of the KL divergence: β·D/(F·T) (code), or β (the paper's equation)": (
-        "jazznet-multi-vae-probe", "jazznet-multi-vae-unconverted-probe", "accuracy",
-    ),
-}  # fmt: skip
-
-
-def errata_table(size: str) -> str:
-    """Each trap of the published code that a run can measure, in Markdown."""
-    rows = []
-    for trap, (*names, score) in ERRATA.items():
-        entries = [runs_of(find(name), size) for name in names]
-        if not all(entries):
-            rows.append([trap, score, *(NOT_RUN for _ in range(3))])
-            continue
-        code, other = (_test(found, score) for found in entries)
-        change, decimals = difference(other, code), "+.3f" if score == "miou" else "+.1f"
-        cells = [f"{f.value:{decimals[1:]}}" for f in (code, other)]
-        rows.append([trap, score, *cells, f"{change.value:{decimals}} ± {change.interval:{decimals[1:]}}"])
-    return ledger.table(rows, ["what differs", "test score", "as the code", "the other way", "difference ± 95 %"])
-
-
 def readme() -> str:
     """What the README shows of every size that has been run: the verdicts, then every table, folded."""
     ran = {entry["preset"] for entry in ledger.entries("musicslots")}

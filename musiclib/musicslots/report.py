@@ -102,6 +102,15 @@ def _cost(entries: list[dict]) -> str:
     )
 
 
+def slots_and_iterations_table(size: str) -> str:
+    """mIoU of the shown model with other numbers of slots and iterations than it was trained with, in Markdown."""
+    name = EXPERIMENTS["slots-and-iterations"].run_name(size)
+    found = next((e["metrics"] for e in ledger.entries("musicslots") if e["name"] == name), {})
+    iterations = list(next(iter(found.values()), {}))
+    rows = [[slots, *(f"{of[i]['miou']:.3f}" for i in iterations)] for slots, of in found.items()]
+    return ledger.table(rows or [[ledger.NOT_RUN]], ["slots", *(f"iterations: {i}" for i in iterations)])
+
+
 def tables(size: str) -> str:
     """All tables, one below the other."""
     return "\n\n".join(results_table(table, size) for table in TABLES)

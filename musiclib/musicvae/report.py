@@ -4,6 +4,8 @@ Notebooks: 06 MusicVAE, 07 MusicVAE evaluation, 14 reproduction.
 """
 
 from musiclib import ledger
+from musiclib.musicvae import distances
+from musiclib.musicvae.distances import Comparison, Spread
 from musiclib.musicvae.experiments import EXPERIMENTS, Experiment
 
 HEADER = [
@@ -36,6 +38,21 @@ def _row(experiment: Experiment, size: str) -> list[str]:
         f"{test['kl']:.0f}",
         f"{training['steps']} × {training['batch']}, {entry['wall_s'] / 60:.0f} min, {entry['hardware']}",
     ]
+
+
+def features_table(size: str) -> str:
+    """Yang and Lerch's features of machine tunes and of other human ones, against human tunes, in Markdown."""
+    name = EXPERIMENTS["features-melody-2"].run_name(size)
+    found = next((e["metrics"] for e in ledger.entries("musicvae") if e["name"] == name), None)
+    if found is None:
+        return ledger.table([[ledger.NOT_RUN, *["–"] * len(distances.HEADER)]], ["set", *distances.HEADER])
+    rows = [[label, *row] for label, own in found.items() for row in distances.table_rows(map(_comparison, own))]
+    return ledger.table(rows, ["set", *distances.HEADER])
+
+
+def _comparison(stored: dict) -> Comparison:
+    spreads = {name: Spread(*stored[name]) for name in ("intra", "intra_generated", "inter")}
+    return Comparison(**stored | spreads)
 
 
 def gap(one: str, other: str, size: str, score: str = "sampled") -> tuple[float, float]:
