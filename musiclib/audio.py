@@ -57,6 +57,16 @@ def stream_audio(path: Path | str, longest_s: float | None = None) -> Iterator[T
         ) from error
 
 
+def claimed_s(path: Path | str) -> float | None:
+    """How many seconds a recording's header promises; None where it promises nothing, or what the file cannot hold."""
+    try:
+        about = soundfile.info(path)
+    except (soundfile.SoundFileError, TypeError, OSError):
+        return None
+    seconds = about.frames / about.samplerate
+    return seconds if 0 < seconds < Path(path).stat().st_size else None  # no format needs less than a byte a second
+
+
 def load_part(path: Path | str, start_s: float, seconds: float) -> Tensor:
     """A part of a recording as mono at 16 kHz, (samples,), shorter where the recording ends; it may be silent.
 

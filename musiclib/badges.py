@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from musiclib.paths import ROOT
+from musiclib.paths import ROOT, atomic
 
 REPOSITORY_LINE = re.compile(r'^Repository = "https://github\.com/([\w.-]+/[\w.-]+)"$', re.MULTILINE)
 
@@ -30,4 +30,5 @@ def rewrite(new: str, root: Path = ROOT) -> None:
     old = repository(root)
     for path in files(root):
         text = path.read_text()
-        path.write_text(re.sub(rf"(?<=[/\"]){re.escape(old)}\b", new, text))
+        with atomic(path) as temporary:
+            temporary.write_text(re.sub(rf"(?<=[/\"]){re.escape(old)}\b", new, text))

@@ -81,7 +81,6 @@ def run(output: Path = BUILD, only: list[str] | None = None, write_back: bool = 
     (output / "index.html").write_text(_index(pages, preset))
     if (NOTEBOOKS / "solutions").exists():  # the pages link to them
         shutil.copytree(NOTEBOOKS / "solutions", output / "solutions", dirs_exist_ok=True)
-    print(f"The course is at {output / 'index.html'}" + (f", {failures} notebooks failed" if failures else ""))
     return failures
 
 

@@ -16,6 +16,7 @@ import pooch
 import requests
 
 from musiclib.paths import CACHE
+from musiclib.progress import progress_bar
 
 pooch.get_logger().setLevel("WARNING")  # otherwise it tells every reader the path of the cache
 
@@ -55,7 +56,7 @@ LAKH = Resource(
 ARCHIVES = {"maestro": MAESTRO, "lakh": LAKH}
 
 
-def download(resource: Resource, folder: Path = CACHE, timeout_s: float = 10.0) -> Path:
+def download(resource: Resource, folder: Path = CACHE, timeout_s: float = 10.0, progress: bool = False) -> Path:
     """The resource's file, downloaded only once; a file in the cache with another checksum is replaced.
 
     Raises:
@@ -64,7 +65,8 @@ def download(resource: Resource, folder: Path = CACHE, timeout_s: float = 10.0) 
     causes = []
     for url in resource.urls:
         try:
-            downloader = pooch.HTTPDownloader(timeout=timeout_s)
+            bar = progress_bar(unit="B", unit_scale=True) if progress else False
+            downloader = pooch.HTTPDownloader(timeout=timeout_s, progressbar=bar)
             return Path(pooch.retrieve(url, f"sha256:{resource.sha256}", resource.name, folder, downloader=downloader))
         except (ValueError, OSError, requests.RequestException) as error:  # pooch: ValueError for a wrong checksum
             causes.append(f"{url}: {'wrong checksum' if isinstance(error, ValueError) else type(error).__name__}")
@@ -74,7 +76,7 @@ def download(resource: Resource, folder: Path = CACHE, timeout_s: float = 10.0) 
     )
 
 
-def unpacked(resource: Resource, folder: Path = CACHE, timeout_s: float = 10.0) -> Path:
+def unpacked(resource: Resource, folder: Path = CACHE, timeout_s: float = 10.0, progress: bool = False) -> Path:
     """The folder of a zip or tar archive's content, downloaded and unpacked only once.
 
     Raises:
@@ -84,7 +86,7 @@ def unpacked(resource: Resource, folder: Path = CACHE, timeout_s: float = 10.0) 
     target = folder / resource.name.split(".tar")[0].removesuffix(".zip")
     if target.exists():
         return target
-    archive = download(resource, folder, timeout_s)
+    archive = download(resource, folder, timeout_s, progress)
     temporary = Path(tempfile.mkdtemp(dir=folder, prefix=f".{target.name}-"))
     try:
         if zipfile.is_zipfile(archive):

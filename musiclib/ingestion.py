@@ -25,6 +25,7 @@ from joblib import Parallel, delayed, parallel_config
 
 from musiclib.paths import atomic
 from musiclib.pieces import Corpus, Piece, join_corpora, save_corpus
+from musiclib.progress import progress_bar
 from musiclib.sources import ENDINGS, MAESTRO_STEP_S, Found, Reading, Unusable, find, read_piece
 
 SHARD = 500
@@ -138,11 +139,11 @@ def _shard(work: Path, folder: Path, files: tuple[Found, ...], reading: Reading)
 
 def _fill_all(shards: list[Shard], jobs: int, cluster) -> None:
     """Until every shard is stored; when a worker dies the others' work is kept and the rest starts again."""
-    from tqdm.auto import tqdm
-
     before = None
     while missing := [shard for shard in shards if not shard.path.exists()]:
-        progress = tqdm(total=len(shards), initial=len(shards) - len(missing), unit="shard", disable=len(shards) == 1)
+        progress = progress_bar(
+            total=len(shards), initial=len(shards) - len(missing), unit="shard", disable=len(shards) == 1
+        )
         try:
             with _backend(cluster), progress:
                 for _ in Parallel(n_jobs=jobs, return_as="generator")(map(delayed(fill), missing)):

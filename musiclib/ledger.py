@@ -19,6 +19,11 @@ from musiclib import paths
 from musiclib.paths import atomic
 
 CONFIRMED, UNDECIDED, NOT_CONFIRMED, NOT_RUN = "confirmed", "undecided", "**not confirmed**", "not run"
+REMEDY = "restore it with 'git checkout data/results', or delete it and run 'make reproduce'."
+
+
+class LedgerError(ValueError):
+    """A ledger entry is damaged: the message names its file and the remedy."""
 
 
 def record(
@@ -56,8 +61,12 @@ def record(
 
 
 def entries(system: str | None = None, folder: Path | None = None) -> list[dict]:
-    """All runs, or one system's, by name."""
-    runs = [json.loads(path.read_text()) for path in sorted((folder or paths.RESULTS).glob("*.json"))]
+    """All runs, or one system's, by name.
+
+    Raises:
+        LedgerError: an entry is damaged.
+    """
+    runs = [_read(path) for path in sorted((folder or paths.RESULTS).glob("*.json"))]
     return [run for run in runs if system in (None, run["system"])]
 
 
@@ -66,11 +75,23 @@ def entry(name: str, folder: Path | None = None) -> dict:
 
     Raises:
         FileNotFoundError: it has not been run; the message says how to.
+        LedgerError: it is damaged.
     """
     path = (folder or paths.RESULTS) / f"{name}.json"
     if not path.exists():
         raise FileNotFoundError(f"The ledger has no run {name!r} ({path}): 'make reproduce' runs what is missing.")
-    return json.loads(path.read_text())
+    return _read(path)
+
+
+def _read(path: Path) -> dict:
+    try:
+        run = json.loads(path.read_text())
+        missing = {"name", "system", "preset", "seed", "metrics"} - set(run)
+    except (ValueError, TypeError) as error:  # no JSON, no text, or a bare number
+        raise LedgerError(f"The ledger entry {path} is damaged ({error}): {REMEDY}") from error
+    if missing:
+        raise LedgerError(f"The ledger entry {path} has no {', '.join(sorted(missing))}: {REMEDY}")
+    return run
 
 
 def outcome(differences: Iterable[tuple[float, float]]) -> str:

@@ -93,7 +93,7 @@ class Corpus(Sequence[Piece]):
             self.step_s = described.get("step_s", 0.0)
             self.pieces = {name: self._file.get_tensor(name) for name in ("start", "bar_steps", "first_bar", "grid")}
             self._notes = {field: self._file.get_slice(field) for field in GRID_NOTE.names}
-        except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        except (SafetensorError, KeyError, TypeError, OSError, json.JSONDecodeError) as error:
             raise CorpusError(f"{path} is no corpus of this course ({error}): build it again.") from error
 
     def __len__(self) -> int:

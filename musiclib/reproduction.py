@@ -5,7 +5,7 @@ Notebook: 14 reproduction.
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from musiclib import ledger, paths
+from musiclib import ledger, paths, training
+from musiclib.training import History, TrainingConfig
 
 
 class Experiment(Protocol):
@@ -58,6 +59,56 @@ class Study:
 
     def run_name(self, size: str, seed: int = 0) -> str:
         return f"{self.system}-{self.name}-{size}" + (f"-seed{seed}" if seed else "")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of an experiment: where its files are, and what is written down when it is done.
+
+    Attributes:
+        size: as the ledger names it. training: its configuration. commit: whose code began it.
+    """
+
+    system: str
+    experiment: Any
+    size: str
+    seed: int
+    training: TrainingConfig
+    commit: str = field(default_factory=ledger.commit)
+
+    @property
+    def name(self) -> str:
+        return self.experiment.run_name(self.size, self.seed)
+
+    @property
+    def folder(self) -> Path:
+        """Where it keeps what it goes on from, and its best weights."""
+        return paths.RUNS / self.name
+
+    @property
+    def ships(self) -> bool:
+        """Whether its weights are part of the course: those of the smallest size and the first seed."""
+        return self.experiment.ships and self.size == self.experiment.sizes[0] and not self.seed
+
+    def finish(self, model: nn.Module, scores: dict, history: History | None = None, **facts: Any) -> None:
+        """Writes the weights, where something was trained, and the ledger entry.
+
+        Args:
+            scores: of the model on its test data. history: of the training. facts: more for the ledger's config.
+        """
+        described = {
+            "experiment": asdict(self.experiment), "model": asdict(model.config), "training": asdict(self.training),
+        }  # fmt: skip
+        curves = {}
+        if history is not None:
+            about = {"experiment": self.experiment.name, "training": described["training"], "scores": scores}
+            folder = paths.CHECKPOINTS if self.ships else self.folder
+            training.save_weights(folder / f"{self.name}.safetensors", model, about, torch.float16)
+            curves = {"validation_curve": history.scores, "loss_curve": training.thinned(history.loss)}
+        ledger.record(
+            self.name, system=self.system, preset=self.size, seed=self.seed, commit=self.commit,
+            wall_s=history.wall_s if history else 0.0, config=described | facts, metrics=scores | curves,
+        )  # fmt: skip
 
 
 def ask(study: Study, question: Callable[[nn.Module, str], dict], model: nn.Module, size: str, seed: int = 0) -> None:

@@ -9,8 +9,11 @@ Notebook: 02 MusicSlots.
 import json
 import math
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -21,9 +24,9 @@ from lightning_fabric import Fabric
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from musiclib.paths import atomic
+from musiclib.progress import progress_bar
 
 
 class CheckpointError(ValueError):
@@ -132,6 +135,7 @@ def fit(
 
     Raises:
         CheckpointError: `run` holds another run's checkpoint, or a damaged one.
+        KeyboardInterrupt: Ctrl-C; the step at hand is finished and saved first, unless it is pressed again.
     """
     fabric = fabric or launch()
     model.to(memory_format=torch.channels_last)  # what convolutions want in bf16; others do not mind
@@ -151,42 +155,67 @@ def fit(
         if run is not None and fabric.is_global_zero:
             _save(run / "last.pt", model, optimizer, config, history)
 
-    bar = tqdm(total=config.steps, initial=len(history.loss), unit="step", disable=not progress, mininterval=1.0)
-    for step in range(len(history.loss), config.steps):
-        _seed(config.seed, step, fabric.global_rank)
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate_at(step)
-        index = shuffled_index(examples, config.batch, step, config.seed)
-        loss = loss_of(wrapped, index[fabric.global_rank :: fabric.world_size], step)
-        fabric.backward(loss)
-        if config.clip_norm is not None:
-            fabric.clip_gradients(wrapped, optimizer, max_norm=config.clip_norm, error_if_nonfinite=False)
-        optimizer.step()
-        optimizer.zero_grad()
-        losses.append(loss.detach())
-        bar.update()
-        done = step + 1
-        if evaluate and (done % config.evaluate_every == 0 or done == config.steps):
-            scores = {"step": done} | evaluate(model)
-            if run is not None and _merit(scores, select) >= max(
-                (_merit(before, select) for before in history.scores), default=-math.inf
-            ):
-                save_weights(run / "best.safetensors", model, {"training": asdict(config), "scores": scores})
-            history.scores.append(scores)
-            bar.set_postfix({name: f"{value:.3g}" for name, value in scores.items() if name != "step"})
-        if done in snapshots and run is not None and fabric.is_global_zero:
-            save_weights(run / f"step-{done}.safetensors", model, {"training": asdict(config), "step": done})
-        now = time.monotonic()
-        if now - started > budget_s:
-            save(done)
-            break
-        if now - saved > save_every_s:
-            save(done)
-            saved = now
-    else:
-        save(config.steps)
-    bar.close()
+    bar = progress_bar(total=config.steps, initial=len(history.loss), unit="step", disable=not progress)
+    with bar, _interrupts() as interrupts:
+        for step in range(len(history.loss), config.steps):
+            _seed(config.seed, step, fabric.global_rank)
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate_at(step)
+            index = shuffled_index(examples, config.batch, step, config.seed)
+            loss = loss_of(wrapped, index[fabric.global_rank :: fabric.world_size], step)
+            fabric.backward(loss)
+            if config.clip_norm is not None:
+                fabric.clip_gradients(wrapped, optimizer, max_norm=config.clip_norm, error_if_nonfinite=False)
+            optimizer.step()
+            optimizer.zero_grad()
+            losses.append(loss.detach())
+            bar.update()
+            done = step + 1
+            if evaluate and (done % config.evaluate_every == 0 or done == config.steps):
+                scores = {"step": done} | evaluate(model)
+                if run is not None and _merit(scores, select) >= max(
+                    (_merit(before, select) for before in history.scores), default=-math.inf
+                ):
+                    save_weights(run / "best.safetensors", model, {"training": asdict(config), "scores": scores})
+                history.scores.append(scores)
+                bar.set_postfix({name: f"{value:.3g}" for name, value in scores.items() if name != "step"})
+            if done in snapshots and run is not None and fabric.is_global_zero:
+                save_weights(run / f"step-{done}.safetensors", model, {"training": asdict(config), "step": done})
+            now = time.monotonic()
+            if interrupts or now - started > budget_s:
+                save(done)
+                break
+            if now - saved > save_every_s:
+                save(done)
+                saved = now
+        else:
+            save(config.steps)
+    if interrupts:
+        raise KeyboardInterrupt(
+            f"{len(history.loss)} of {config.steps} steps are saved, and the same command goes on" if run else ""
+        )
     return history
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Collects Ctrl-C inside the block, so that a step can be finished and saved; a second one is not waited for."""
+    caught: list[int] = []
+    python_s_own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not python_s_own or threading.current_thread() is not threading.main_thread():  # only there it can be caught
+        yield caught
+        return
+
+    def catch(number: int, _) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+
+    signal.signal(signal.SIGINT, catch)
+    try:
+        yield caught
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _merit(scores: dict[str, float], select: str) -> float:
@@ -216,8 +245,17 @@ def _save(path: Path, model: nn.Module, optimizer: Any, config: TrainingConfig, 
         "training": asdict(config),
         "history": asdict(history),
     }
-    with atomic(path) as temporary:
+    with atomic(path) as temporary, _told_as_os_error(path):
         torch.save(state, temporary)
+
+
+@contextmanager
+def _told_as_os_error(path: Path) -> Iterator[None]:
+    """Torch and safetensors have errors of their own for a full disk."""
+    try:
+        yield
+    except (RuntimeError, SafetensorError) as error:
+        raise OSError(f"{path} could not be written ({type(error).__name__}): free disk space.") from error
 
 
 def _resume(path: Path, model: nn.Module, optimizer: Any, config: TrainingConfig) -> History:
@@ -251,7 +289,7 @@ def save_weights(path: Path, model: nn.Module, about: dict, dtype: torch.dtype =
     """Weights with their model's configuration and `about` in one safetensors file; fp16 is what ships."""
     weights = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()}
     metadata = {"musiclib": json.dumps({"config": asdict(model.config), "about": about})}
-    with atomic(path) as temporary:
+    with atomic(path) as temporary, _told_as_os_error(path):
         save_file(weights, temporary, metadata)
 
 
@@ -267,10 +305,24 @@ def read_metadata(path: Path) -> tuple[dict, dict]:
         return metadata["config"], metadata["about"]
     except FileNotFoundError as error:
         raise CheckpointError(f"There is no checkpoint {path}: train it, or restore it from the repository.") from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error}): check what it is and its rights.") from error
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise CheckpointError(
             f"{path} is no checkpoint of this course ({error}): restore it from the repository, or train it again."
         ) from error
+
+
+def configured(path: Path, kind: type, config: dict) -> Any:
+    """The configuration that `read_metadata` found in a file, as one of its kind.
+
+    Raises:
+        CheckpointError: it is one of another kind.
+    """
+    try:
+        return kind(**config)
+    except TypeError as error:
+        raise CheckpointError(f"{path} holds another kind of model than {kind.__name__}'s: train it again.") from error
 
 
 def load_weights(path: Path, model: nn.Module) -> nn.Module:

@@ -11,11 +11,11 @@ from safetensors.torch import load_file
 from musiclib import ledger, paths, training
 from musiclib.diffroll import clips, experiments, report, runs, studies
 from musiclib.diffroll.clips import Clip
-from musiclib.diffroll.experiments import EXPERIMENTS, Experiment, find
+from musiclib.diffroll.experiments import EXPERIMENTS, STUDIES, Experiment, find
 from musiclib.diffroll.model import DiffRoll, DiffRollConfig
 from musiclib.pianoroll import Note
 from musiclib.pieces import Piece, save_corpus
-from musiclib.reproduction import Study, load_bits
+from musiclib.reproduction import load_bits
 from musiclib.scores import write_midi
 
 TINY = {"width": 4, "layers": 1, "kernel": 3}
@@ -127,9 +127,8 @@ def test_the_published_ddim_is_no_guidance_at_all(folder):
 
 
 def test_every_study_asks_an_experiment_that_there_is():
-    for study in EXPERIMENTS.values():
-        if isinstance(study, Study):
-            assert isinstance(find(study.of), Experiment) and study.kind in studies.KINDS
+    for study in STUDIES.values():
+        assert find(study.of) is EXPERIMENTS[study.of] and study.kind in studies.KINDS
     with pytest.raises(ValueError, match="No experiment 'unet': choose of diffroll, twin"):
         find("unet")
 
@@ -176,7 +175,7 @@ def write(name: str, **sets: list[float]) -> None:
 
     config = {"training": {"steps": 10, "batch": 2}}
     ledger.record(
-        EXPERIMENTS[name].run_name("small"), system="diffroll", preset="small", seed=0, wall_s=60.0, commit="made up",
+        find(name).run_name("small"), system="diffroll", preset="small", seed=0, wall_s=60.0, commit="made up",
         config=config, metrics={key: scores(values) for key, values in sets.items()},
     )  # fmt: skip
 

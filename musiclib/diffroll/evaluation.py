@@ -16,6 +16,7 @@ from musiclib.diffroll.mel import FRAME_S, SEGMENT_FRAMES, heard
 from musiclib.diffroll.model import BANDS, MASKED, PITCHES, DiffRoll
 from musiclib.diffroll.scoring import THRESHOLD, frame_f1, note_scores, roll_of
 from musiclib.pianoroll import PianoRoll
+from musiclib.progress import scored
 from musiclib.training import autocast
 
 THRESHOLDS = tuple(round(0.1 * k, 1) for k in range(1, 10))
@@ -76,7 +77,7 @@ def rolls(model: DiffRoll, clips: Sequence[Clip], sampling: Sampling = FAST) -> 
     device = next(model.parameters()).device
     longest = max(len(clip.waveform) for clip in clips)
     found = []
-    for start in range(0, len(clips), TOGETHER):
+    for start in scored(range(0, len(clips), TOGETHER)):
         own = clips[start : start + TOGETHER]
         waves = [torch.nn.functional.pad(clip.waveform, (0, longest - len(clip.waveform))) for clip in own]
         found += list(transcribe(model, heard(torch.stack(waves).to(device)), sampling).cpu())

@@ -116,7 +116,7 @@ def _few_pairs(share: str) -> list[Experiment]:
     ]
 
 
-EXPERIMENTS: dict[str, Experiment | Study] = {
+EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
         Experiment("diffroll", "comparison", paper=(74.9, 78.1), ships=True),
@@ -150,13 +150,13 @@ def _study(name: str, table: str, kind: str, of: str) -> Study:
 
 
 GUIDED = ("diffroll", "p-0", "p-0.1", "p-0.5", "k-3", "k-5", "k-7")
-EXPERIMENTS |= {
+STUDIES = {
     study.name: study
     for study in (
         *(_study(f"guidance-{name}", "guidance", "guidance", name) for name in GUIDED),
         *(
             _study(f"guidance-{e.name}", "guidance, few pairs", "two weights", e.name)
-            for e in tuple(EXPERIMENTS.values())
+            for e in EXPERIMENTS.values()
             if e.table == "few pairs"
         ),
         *(
@@ -177,4 +177,4 @@ def find(name: str) -> Experiment | Study:
     path = Path(name)
     if path.is_file() or path.is_dir():
         return Experiment(path.resolve().stem, "own", corpora=(str(path),))
-    return reproduction.find(EXPERIMENTS, name)
+    return reproduction.find(EXPERIMENTS | STUDIES, name)

@@ -22,6 +22,7 @@ from musiclib.diffroll.experiments import (
     PAPER_DROPOUT,
     WEIGHTS,
     Experiment,
+    find,
 )
 from musiclib.ledger import NOT_RUN
 
@@ -43,7 +44,7 @@ class Gain:
 
 def metrics(experiment: str, size: str) -> dict | None:
     """What an experiment or study measured; None if it has not been run."""
-    name = EXPERIMENTS[experiment].run_name(size)
+    name = find(experiment).run_name(size)
     return next((entry["metrics"] for entry in ledger.entries("diffroll") if entry["name"] == name), None)
 
 
@@ -128,7 +129,7 @@ def results_table(size: str, *tables: str) -> str:
     rows = [
         _row(e, size)
         for e in EXPERIMENTS.values()
-        if isinstance(e, Experiment) and size in e.sizes and e.dropout < 1 and (not tables or e.table in tables)
+        if size in e.sizes and e.dropout < 1 and (not tables or e.table in tables)
     ]
     header = [f"transcription, {size}", "paper: note F1 (w = 0 / 0.5)"]
     for title in SETS.values():

@@ -18,7 +18,7 @@ from musiclib.diffroll import clips, evaluation, performance, recordings, studie
 from musiclib.diffroll.clips import Clip
 from musiclib.diffroll.data import SPEEDS, Rendered, other_piano
 from musiclib.diffroll.diffusion import Diffusion, discriminate, dropped
-from musiclib.diffroll.experiments import EXPERIMENTS, FRAMES, Experiment, find
+from musiclib.diffroll.experiments import EXPERIMENTS, FRAMES, STUDIES, Experiment, find
 from musiclib.diffroll.mel import SEGMENT_FRAMES, heard
 from musiclib.diffroll.model import BANDS, MASKED, DiffRoll, DiffRollConfig
 from musiclib.diffroll.recordings import Recorded
@@ -203,7 +203,7 @@ def evaluate(experiment: Experiment | Study, size: str, *, seed: int = 0) -> dic
 
 def missing(size: str, seed: int = 0, only: Collection[str] = ()) -> list[Experiment]:
     """What the ledger lacks; see `reproduction.missing`."""
-    return reproduction.missing(EXPERIMENTS, "diffroll", size, seed, only)
+    return reproduction.missing(EXPERIMENTS | STUDIES, "diffroll", size, seed, only)
 
 
 def trained(experiment: Experiment, size: str) -> DiffRoll:
@@ -219,5 +219,5 @@ def load(name: str) -> DiffRoll:
         CheckpointError: it has not been trained, does not ship, or is damaged.
     """
     config, _ = training.read_metadata(checkpoint(name))
-    model = DiffRoll(DiffRollConfig(**config))
+    model = DiffRoll(training.configured(checkpoint(name), DiffRollConfig, config))
     return training.load_weights(checkpoint(name), model).to(default_device()).eval()

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from musiclib import audio, scores
 from musiclib.diffroll.evaluation import TEN_CALLS, Sampling, noise, transcribe
@@ -19,6 +18,8 @@ from musiclib.diffroll.mel import FLOOR, FRAME_S, HOP_SAMPLES, SEGMENT_FRAMES, W
 from musiclib.diffroll.model import DiffRoll
 from musiclib.diffroll.scoring import THRESHOLD, roll_of
 from musiclib.pianoroll import Note, PianoRoll
+from musiclib.progress import progress_bar
+from musiclib.synth import SAMPLE_RATE_HZ
 
 OVERLAP_FRAMES = 64
 QUIET = 1e-6  # a window whose loudest band has so little of the power of the loudest before it, 60 dB less, is silent
@@ -38,7 +39,9 @@ def transcribe_file(
         NothingHeard: there are none.
     """
     rolls = transcribe_stream(model, audio.stream_audio(path), sampling)
-    bar = tqdm(rolls, unit=" windows", disable=not progress, mininterval=1.0)
+    seconds = audio.claimed_s(path)
+    total = seconds and windows(round(seconds * SAMPLE_RATE_HZ))
+    bar = progress_bar(rolls, total=total, unit=" windows", disable=not progress)
     notes = sorted(notes_of_stream(bar, threshold))
     if not notes:
         raise NothingHeard(f"{path} holds no notes that the model hears as a piano's: nothing is written.")
@@ -65,6 +68,12 @@ def transcribe_stream(model: DiffRoll, blocks: Iterable[Tensor], sampling: Sampl
             found[:, :OVERLAP_FRAMES] = torch.lerp(before, found[:, :OVERLAP_FRAMES], fade)
         before, noise_before = found[:, step:], x_t[..., step:]
         yield found if is_last else found[:, :step]
+
+
+def windows(samples: int) -> int:
+    """How many windows a recording takes."""
+    window, step = SEGMENT_FRAMES * HOP_SAMPLES, (SEGMENT_FRAMES - OVERLAP_FRAMES) * HOP_SAMPLES
+    return 1 + max(0, -(-(samples - window) // step))
 
 
 def _windows(blocks: Iterable[Tensor]) -> Iterator[tuple[Tensor, bool]]:

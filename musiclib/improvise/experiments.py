@@ -35,7 +35,7 @@ class Experiment:
     beta: float = 1.0
     steps: int = TRAINING.steps
     ships: bool = False
-    sizes: tuple[str, ...] = ("small", "short", "paper")
+    sizes: tuple[str, ...] = ("paper",)
 
     def model_config(self) -> BarVAEConfig:
         return BarVAEConfig(beta=self.beta)
@@ -50,14 +50,19 @@ class Experiment:
         return f"improvise-{self.name}" + (f"-seed{seed}" if seed else "")
 
 
-EXPERIMENTS: dict[str, Experiment | Study] = {
+EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
         Experiment("chorales", "bars", ships=True),
         Experiment("fiddle-tunes", "bars", corpus="fiddle-tunes", steps=10_000, ships=True),
         *(Experiment(f"beta-{beta:g}", "rate and distortion", beta=beta, steps=5000) for beta in BETAS),
+    )
+}
+STUDIES = {
+    study.name: study
+    for study in (
         Study("improvise", "rates-chorales", "rates", "rates", "chorales", ("paper",)),
-        *(Study("improvise", f"heard-beta-{beta:g}", "heard", "beta", f"beta-{beta:g}", ("paper",)) for beta in BETAS),
+        *(Study("improvise", f"heard-beta-{beta:g}", "heard", "beta", f"beta-{beta:g}", ("paper",)) for beta in HEARD),
     )
 }
 
@@ -66,4 +71,4 @@ def find(name: str) -> Experiment | Study:
     """An experiment by name, see `reproduction.find`; or of a corpus file of your own, which `ingest` made."""
     if Path(name).is_file():
         return Experiment(Path(name).stem, "own", corpus=name)
-    return reproduction.find(EXPERIMENTS, name)
+    return reproduction.find(EXPERIMENTS | STUDIES, name)

@@ -7,7 +7,7 @@ import numpy as np
 
 from musiclib import ledger
 from musiclib.improvise.dynamics import interval
-from musiclib.improvise.experiments import EXPERIMENTS, Experiment
+from musiclib.improvise.experiments import EXPERIMENTS, Experiment, find
 from musiclib.improvise.studies import RATES
 
 SCORES = {  # of `dynamics.measure`
@@ -20,7 +20,7 @@ HEADER = ["β", "D, nats per bar", "R, nats per bar", "D + R", "note F1", "laten
 
 def results_table(table: str | None = None) -> str:
     """Held-out bars of the own style in Markdown, with 95 % intervals. Rows that have not been run say so."""
-    rows = [_row(e) for e in EXPERIMENTS.values() if isinstance(e, Experiment) and table in (None, e.table)]
+    rows = [_row(e) for e in EXPERIMENTS.values() if table in (None, e.table)]
     return ledger.table(rows, ["bar VAE", *HEADER])
 
 
@@ -31,7 +31,7 @@ def metrics(name: str) -> dict | None:
 
 
 def _entry(name: str) -> dict | None:
-    return next((e for e in ledger.entries("improvise") if e["name"] == EXPERIMENTS[name].run_name("paper")), None)
+    return next((e for e in ledger.entries("improvise") if e["name"] == find(name).run_name("paper")), None)
 
 
 def rates_table() -> str:

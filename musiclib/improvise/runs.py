@@ -15,7 +15,7 @@ from musiclib.improvise import bars, studies
 from musiclib.improvise.data import corpus_source as corpus_source  # notebooks find it here
 from musiclib.improvise.data import data
 from musiclib.improvise.evaluation import reconstruction
-from musiclib.improvise.experiments import EXPERIMENTS, Experiment, find
+from musiclib.improvise.experiments import EXPERIMENTS, STUDIES, Experiment, find
 from musiclib.improvise.vae import BarVAE, BarVAEConfig
 from musiclib.pieces import SPLITS
 from musiclib.presets import default_device
@@ -78,7 +78,7 @@ def evaluate(experiment: Experiment, size: str, *, seed: int = 0) -> dict[str, d
 
 def missing(size: str, seed: int = 0, only: Collection[str] = ()) -> list[Experiment]:
     """What the ledger lacks; see `reproduction.missing`."""
-    return reproduction.missing(EXPERIMENTS, "improvise", size, seed, only)
+    return reproduction.missing(EXPERIMENTS | STUDIES, "improvise", "paper", seed, only)
 
 
 def trained(experiment: Experiment, size: str) -> BarVAE:
@@ -94,4 +94,5 @@ def load(name: str) -> BarVAE:
         CheckpointError: it has not been trained, does not ship, or is damaged.
     """
     config, _ = training.read_metadata(checkpoint(name))
-    return training.load_weights(checkpoint(name), BarVAE(BarVAEConfig(**config))).to(default_device()).eval()
+    model = BarVAE(training.configured(checkpoint(name), BarVAEConfig, config))
+    return training.load_weights(checkpoint(name), model).to(default_device()).eval()

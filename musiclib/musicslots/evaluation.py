@@ -15,6 +15,7 @@ from musiclib.musicslots import metrics
 from musiclib.musicslots.data import ChordSpectrograms
 from musiclib.musicslots.model import MusicSlots
 from musiclib.musicslots.probes import LatentFeatures, SlotFeatures
+from musiclib.progress import scored
 
 SEED = 1
 BATCH = 64
@@ -40,7 +41,7 @@ def note_discovery(model: MusicSlots, data: ChordSpectrograms, limit: int | None
     """Note MSE and mIoU with standard errors, over a split or `limit` examples spread evenly over it."""
     mse, iou = [], []
     with repeatable(model) as device:
-        for index in spread(len(data), limit).split(BATCH):
+        for index in scored(spread(len(data), limit).split(BATCH)):
             with training.autocast(device):
                 slots = model(data.batch(index)).slot_db
             notes, present = data.padded_targets(index)
@@ -65,7 +66,7 @@ def reconstruction(model: nn.Module, data: ChordSpectrograms, limit: int | None 
     """Mean squared error of an auto-encoder's chords, in dB²."""
     index, total = spread(len(data), limit), 0.0
     with repeatable(model) as device:
-        for part in index.split(BATCH):
+        for part in scored(index.split(BATCH)):
             x = data.batch(part)
             with training.autocast(device):
                 error = (model(x).reconstruction_db - x).square().mean(dim=(1, 2, 3))
@@ -77,7 +78,7 @@ def outputs(model: nn.Module, data: ChordSpectrograms, limit: int | None = None)
     """A classifier's logits (E, P·I), and the index (E,) of the examples they are for."""
     index = spread(len(data), limit)
     with repeatable(model) as device, training.autocast(device):
-        return torch.cat([model(data.batch(part)).float() for part in index.split(BATCH)]), index
+        return torch.cat([model(data.batch(part)).float() for part in scored(index.split(BATCH))]), index
 
 
 def features(model: nn.Module, data: ChordSpectrograms, limit: int | None = None) -> SlotFeatures | LatentFeatures:
@@ -87,13 +88,13 @@ def features(model: nn.Module, data: ChordSpectrograms, limit: int | None = None
         if isinstance(model, MusicSlots):
             return _slot_features(model, data, index, device)
         with training.autocast(device):
-            z = torch.cat([model.encode(data.batch(part))[0].float() for part in index.split(BATCH)])
+            z = torch.cat([model.encode(data.batch(part))[0].float() for part in scored(index.split(BATCH))])
     return LatentFeatures(z, data.multi_hot[index.to(data.device)])
 
 
 def _slot_features(model: MusicSlots, data: ChordSpectrograms, index: Tensor, device: torch.device) -> SlotFeatures:
     slots, slot_of_note, sounding = [], [], []
-    for part in index.split(BATCH):
+    for part in scored(index.split(BATCH)):
         with training.autocast(device):
             heard = model(data.batch(part))
         notes, present = data.padded_targets(part)

@@ -260,7 +260,7 @@ FLOORS = [
     for dataset in dict.fromkeys(dataset for dataset, _ in NOTE_DISCOVERY)
 ]
 
-EXPERIMENTS: dict[str, Experiment | Study] = {
+EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
         *(_note_discovery(*row, figures) for row, figures in NOTE_DISCOVERY.items()),
@@ -275,9 +275,14 @@ EXPERIMENTS: dict[str, Experiment | Study] = {
         *EXTENSIONS,
         *RATES,
         *RESIZED,
-        Study("musicslots", "slots-and-iterations", *2 * ("slots and iterations",), CURRICULUM.name, ("small",)),
     )
 }  # fmt: skip
+STUDIES = {
+    study.name: study
+    for study in (
+        Study("musicslots", "slots-and-iterations", *2 * ("slots and iterations",), CURRICULUM.name, ("small",)),
+    )
+}
 
 
 def shown(size: str) -> Experiment:
@@ -287,4 +292,4 @@ def shown(size: str) -> Experiment:
 
 def find(name: str) -> Experiment | Study:
     """An experiment by name; see `reproduction.find`."""
-    return reproduction.find(EXPERIMENTS, name)
+    return reproduction.find(EXPERIMENTS | STUDIES, name)

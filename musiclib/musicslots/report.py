@@ -13,7 +13,7 @@ from scipy import stats
 
 from musiclib import ledger, plots
 from musiclib.musicslots import evaluation, metrics, runs
-from musiclib.musicslots.experiments import EXPERIMENTS, Experiment, shown
+from musiclib.musicslots.experiments import EXPERIMENTS, Experiment, find, shown
 from musiclib.synth import PROGRAM_NAMES
 
 # Of each table, the two figures of a row: (split, score, factor, format).
@@ -104,7 +104,7 @@ def _cost(entries: list[dict]) -> str:
 
 def slots_and_iterations_table(size: str) -> str:
     """mIoU of the shown model with other numbers of slots and iterations than it was trained with, in Markdown."""
-    name = EXPERIMENTS["slots-and-iterations"].run_name(size)
+    name = find("slots-and-iterations").run_name(size)
     found = next((e["metrics"] for e in ledger.entries("musicslots") if e["name"] == name), {})
     iterations = list(next(iter(found.values()), {}))
     rows = [[slots, *(f"{of[i]['miou']:.3f}" for i in iterations)] for slots, of in found.items()]

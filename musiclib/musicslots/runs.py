@@ -23,7 +23,7 @@ from musiclib.musicslots.baselines import (
     autoencoder_loss,
 )
 from musiclib.musicslots.data import datasets
-from musiclib.musicslots.experiments import EXPERIMENTS, Experiment, find
+from musiclib.musicslots.experiments import EXPERIMENTS, STUDIES, Experiment, find
 from musiclib.musicslots.model import MusicSlots, MusicSlotsConfig, reconstruction_loss
 from musiclib.musicslots.probes import LatentProbe, ProbeConfig, SlotProbe, exact
 from musiclib.presets import default_device
@@ -223,7 +223,7 @@ def _test_scores(task: Task, experiment: Experiment, size: str) -> dict[str, flo
 
 def missing(size: str, seed: int = 0, only: Collection[str] = ()) -> list[Experiment]:
     """What the ledger lacks; see `reproduction.missing`."""
-    return reproduction.missing(EXPERIMENTS, "musicslots", size, seed, only)
+    return reproduction.missing(EXPERIMENTS | STUDIES, "musicslots", size, seed, only)
 
 
 def trained(experiment: Experiment, size: str) -> Any:
@@ -242,8 +242,10 @@ def load(name: str) -> Any:
     experiment = find(about["experiment"])
     if experiment.kind == "probe":
         probed = MODEL_TYPES[find(experiment.on).kind][1]
-        model = (SlotProbe if probed is MusicSlots else LatentProbe)(ProbeConfig(**config))
+        model = (SlotProbe if probed is MusicSlots else LatentProbe)(
+            training.configured(checkpoint(name), ProbeConfig, config)
+        )
     else:
         config_type, model_type = MODEL_TYPES[experiment.kind]
-        model = model_type(config_type(**config))
+        model = model_type(training.configured(checkpoint(name), config_type, config))
     return training.load_weights(checkpoint(name), model).to(default_device()).eval()

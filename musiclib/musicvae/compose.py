@@ -3,7 +3,6 @@
 Notebook: 06 MusicVAE.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,18 +101,6 @@ def read_melody(path: Path, bars: int) -> Tensor:
 
 def _bars(count: int) -> str:
     return f"{count} bar{'s' * (count != 1)}"
-
-
-def check_output(path: Path, inputs: Sequence[Path] = ()) -> None:
-    """Whether a result may go there, told before the work is done.
-
-    Raises:
-        ValueError: it is not named as MIDI, or is one of the inputs.
-    """
-    if path.suffix.lower() not in (".mid", ".midi"):
-        raise ValueError(f"{path} would be MIDI under another name: choose one that ends in .mid.")
-    if path.resolve() in [other.resolve() for other in inputs]:
-        raise ValueError(f"{path} is to be read and stays as it is: choose another name for the result.")
 
 
 def write(roll: PianoRoll, path: Path, program: int, tempo: float | None) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from musiclib.musicvae.data import HOLD, KEYS, PITCHES, Windows
 from musiclib.musicvae.model import MusicVAE
+from musiclib.progress import scored as in_parts
 
 SEED = 1
 BATCH = 256
@@ -32,7 +33,7 @@ def reconstruction(model: MusicVAE, windows: Windows, limit: int | None = None) 
     model.eval()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(SEED)
-        parts = [_scores(model, windows[part].to(device)) for part in index.split(BATCH)]
+        parts = [_scores(model, windows[part].to(device)) for part in in_parts(index.split(BATCH))]
     model.train(was_training)
     scores = {name: torch.cat([part[name] for part in parts]).double().cpu() for name in parts[0]}
     result = {name: values.mean().item() for name, values in scores.items() if values.dim() == 1}
@@ -78,7 +79,7 @@ def gain(model: MusicVAE, other: MusicVAE, windows: Windows) -> dict[str, float]
     """How many more steps one model gets right than another on the same windows, as a share, teacher-forced and
     sampled; with the standard errors of these differences over pieces, much less than those of the scores."""
     differences: dict[str, list[Tensor]] = {"teacher_forced": [], "sampled": []}
-    for index in torch.arange(len(windows)).split(BATCH):
+    for index in in_parts(torch.arange(len(windows)).split(BATCH)):
         x = windows[index].to(next(model.parameters()).device)
         mine, others = (_scores(m, x) for m in (model, other))
         for name, found in differences.items():

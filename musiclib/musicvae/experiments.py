@@ -91,7 +91,7 @@ def _rung(bars: int, kind: str, **fields: Any) -> Experiment:
     )  # fmt: skip
 
 
-EXPERIMENTS: dict[str, Experiment | Study] = {
+EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
         Experiment(
@@ -123,11 +123,13 @@ EXPERIMENTS: dict[str, Experiment | Study] = {
             "melody-2-free-bits", "collapse", small=SMALL | {"beta_max": 1.0, "beta_rate": 0.99, "free_bits": 48.0},
             training=COLLAPSE, sizes=("small",),
         ),
-        Study("musicvae", "features-melody-2", "features", "features", "melody-2"),
     )
 }  # fmt: skip
 
 
+STUDIES = {study.name: study for study in (Study("musicvae", "features-melody-2", "features", "features", "melody-2"),)}
+
+
 def find(name: str) -> Experiment | Study:
     """An experiment by name; see `reproduction.find`."""
-    return reproduction.find(EXPERIMENTS, name)
+    return reproduction.find(EXPERIMENTS | STUDIES, name)

@@ -6,7 +6,7 @@ Notebooks: 06 MusicVAE, 07 MusicVAE evaluation, 14 reproduction.
 from musiclib import ledger
 from musiclib.musicvae import distances
 from musiclib.musicvae.distances import Comparison, Spread
-from musiclib.musicvae.experiments import EXPERIMENTS, Experiment
+from musiclib.musicvae.experiments import EXPERIMENTS, Experiment, find
 
 HEADER = [
     "paper (steps right, teacher-forced / sampled)", "ours, test ± 95 %", "note F1, teacher-forced / sampled",
@@ -42,7 +42,7 @@ def _row(experiment: Experiment, size: str) -> list[str]:
 
 def features_table(size: str) -> str:
     """Yang and Lerch's features of machine tunes and of other human ones, against human tunes, in Markdown."""
-    name = EXPERIMENTS["features-melody-2"].run_name(size)
+    name = find("features-melody-2").run_name(size)
     found = next((e["metrics"] for e in ledger.entries("musicvae") if e["name"] == name), None)
     if found is None:
         return ledger.table([[ledger.NOT_RUN, *["–"] * len(distances.HEADER)]], ["set", *distances.HEADER])

@@ -16,7 +16,7 @@ from musiclib import ledger, paths, reproduction, training
 from musiclib.musicvae import studies
 from musiclib.musicvae.data import windows
 from musiclib.musicvae.evaluation import active_dimensions, gain, reconstruction
-from musiclib.musicvae.experiments import EXPERIMENTS, Experiment, find
+from musiclib.musicvae.experiments import EXPERIMENTS, STUDIES, Experiment, find
 from musiclib.musicvae.model import MusicVAE, MusicVAEConfig
 from musiclib.pieces import SPLITS
 from musiclib.presets import default_device
@@ -126,7 +126,7 @@ def samples(name: str) -> dict[int, Tensor]:
 
 def missing(size: str, seed: int = 0, only: Collection[str] = ()) -> list[Experiment]:
     """What the ledger lacks; see `reproduction.missing`."""
-    return reproduction.missing(EXPERIMENTS, "musicvae", size, seed, only)
+    return reproduction.missing(EXPERIMENTS | STUDIES, "musicvae", size, seed, only)
 
 
 def trained(experiment: Experiment, size: str) -> MusicVAE:
@@ -142,5 +142,5 @@ def load(name: str) -> MusicVAE:
         CheckpointError: it has not been trained, does not ship, or is damaged.
     """
     config, _ = training.read_metadata(checkpoint(name))
-    model = MusicVAE(MusicVAEConfig(**config))
+    model = MusicVAE(training.configured(checkpoint(name), MusicVAEConfig, config))
     return training.load_weights(checkpoint(name), model).to(default_device()).eval()

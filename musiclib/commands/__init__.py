@@ -1,0 +1,1 @@
+"""The commands of `python -m musiclib`, each module a few that belong together."""

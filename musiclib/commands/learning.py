@@ -1,0 +1,120 @@
+"""train, evaluate, reproduce: from an experiment to trained weights and figures."""
+
+import argparse
+import time
+from collections.abc import Iterator
+
+from musiclib import ledger
+from musiclib.commands.options import (
+    MOST_SEED,
+    STOPPED,
+    Result,
+    add_budget,
+    add_preset,
+    add_seed,
+    command,
+    preset,
+    whole,
+)
+from musiclib.diffroll import experiments as diffroll_experiments
+from musiclib.diffroll import report as diffroll_report
+from musiclib.diffroll import runs as diffroll_runs
+from musiclib.improvise import experiments as improvise_experiments
+from musiclib.improvise import report as improvise_report
+from musiclib.improvise import runs as improvise_runs
+from musiclib.musicslots import claims as musicslots_claims
+from musiclib.musicslots import experiments as musicslots_experiments
+from musiclib.musicslots import report as musicslots_report
+from musiclib.musicslots import runs as musicslots_runs
+from musiclib.musicvae import experiments as musicvae_experiments
+from musiclib.musicvae import report as musicvae_report
+from musiclib.musicvae import runs as musicvae_runs
+
+SYSTEMS = {  # its runs, how an experiment is found by name, the one to begin with, and what is printed at the end
+    "musicslots": (
+        musicslots_runs, musicslots_experiments.find, "jazznet-multi-none",
+        lambda size: f"{musicslots_report.tables(size)}\n\n{musicslots_claims.claims_table(size)}",
+    ),
+    "musicvae": (musicvae_runs, musicvae_experiments.find, "melody-2", musicvae_report.results_table),
+    "improvise": (
+        improvise_runs, improvise_experiments.find, "chorales", lambda size: improvise_report.results_table(),
+    ),
+    "diffroll": (
+        diffroll_runs, diffroll_experiments.find, "diffroll",
+        lambda size: f"{diffroll_report.results_table(size)}\n\n{diffroll_report.claims_table(size)}",
+    ),
+}  # fmt: skip
+
+
+def train(options: argparse.Namespace) -> Result:
+    system, find, first, _ = SYSTEMS[options.system]
+    experiment, size = find(options.experiment or first), preset(options).size
+    done = system.train(experiment, size, seed=options.seed, budget_s=options.budget)
+    name = experiment.run_name(size, options.seed)
+    if not done:
+        return Result(f"{name}: not done yet; the same command goes on", {"run": name, "done": False}, STOPPED)
+    return Result(f"{name}: done, in the ledger", {"run": name, "done": True, **ledger.entry(name)})
+
+
+def evaluate(options: argparse.Namespace) -> Result:
+    system, find, first, _ = SYSTEMS[options.system]
+    experiment, size = find(options.experiment or first), preset(options).size
+    name = experiment.run_name(size, options.seed)
+    known = next((entry["metrics"] for entry in ledger.entries(options.system) if entry["name"] == name), {})
+    print(f"Scoring {name} on its test data …", flush=True)
+    scores = system.evaluate(experiment, size, seed=options.seed)
+    before = dict(_figures(known))
+    rows = [[score, f"{value:.5g}", _shown(before.get(score))] for score, value in _figures(scores)]
+    both = {"run": name, "metrics": scores, "ledger": {key: known.get(key) for key in scores}}
+    return Result(ledger.table(rows, [name, "now", "ledger"]), both)
+
+
+def _figures(scores: dict, above: str = "") -> Iterator[tuple[str, float]]:
+    """Every number in nested scores with its path, such as "test miou"; lists are left out."""
+    for name, value in scores.items():
+        if isinstance(value, dict):
+            yield from _figures(value, f"{above}{name} ")
+        elif isinstance(value, int | float):
+            yield above + name, value
+
+
+def _shown(value: float | None) -> str:
+    return "not run" if value is None else f"{value:.5g}"
+
+
+def reproduce(options: argparse.Namespace) -> Result:
+    system, _, _, tables = SYSTEMS[options.system]
+    size, deadline = preset(options).size, time.monotonic() + options.budget
+    trained, open_ = [], []
+    for seed in options.seeds:
+        for experiment in system.missing(size, seed, options.only or ()):
+            name, left = experiment.run_name(size, seed), deadline - time.monotonic()
+            if left > 0:
+                print(f"{name} …", flush=True)
+            done = left > 0 and system.train(experiment, size, seed=seed, budget_s=left)
+            (trained if done else open_).append(name)
+    data = {"trained": trained, "missing": open_, "tables": tables(size)}
+    return Result(data["tables"], data, STOPPED if open_ else 0)
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    one = command(commands, train, "train", "Train one experiment, resuming where it stopped.",
+                  "python -m musiclib train musicslots --preset quick --budget 9m")  # fmt: skip
+    again = command(commands, evaluate, "evaluate", "Score a trained model on its test data, and compare the ledger.",
+                    "python -m musiclib evaluate musicvae --experiment melody-2 --preset quick")  # fmt: skip
+    for parser in (one, again):
+        parser.add_argument("system", choices=list(SYSTEMS))
+        parser.add_argument("--experiment", metavar="NAME", help="unset: the one that its notebooks begin with")
+        add_preset(parser)
+        add_seed(parser, "of the run")
+    add_budget(one)
+
+    every = command(commands, reproduce, "reproduce",
+                    "Train every experiment that the ledger lacks, then print paper | ours.",
+                    "python -m musiclib reproduce musicslots --preset paper --budget 9m")  # fmt: skip
+    every.add_argument("system", choices=list(SYSTEMS))
+    every.add_argument("--only", nargs="+", metavar="NAME", help="experiments or tables, such as 'ablation'")
+    every.add_argument("--seeds", nargs="+", type=whole(0, MOST_SEED), default=[0], metavar="N",
+                       help="the paper's are 0 12 22 32 42")  # fmt: skip
+    add_preset(every)
+    add_budget(every)
