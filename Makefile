@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: course test lab bench reproduce badges setup
+.PHONY: course test lab bench reproduce gpu badges setup
 
 course: setup          ## execute all notebooks in order, write their pages to build/course/
 	$(BIN)/python -m musiclib course
@@ -22,6 +22,9 @@ bench: setup           ## ours against a plain version of the published way
 
 reproduce: setup       ## train every experiment that the ledger lacks; SYSTEM=musicvae, BUDGET=9m stops after nine minutes
 	$(BIN)/python -m musiclib reproduce $(or $(SYSTEM),musicslots) $(if $(BUDGET),--budget $(BUDGET)) || [ $$? -eq 3 ]  # the budget ran out
+
+gpu: setup             ## on a GPU: every notebook under nbval, then what the ledger lacks; PRESET=paper, BUDGET=9m; again and again
+	$(BIN)/python -m musiclib gpu --preset $(or $(PRESET),colab) $(if $(BUDGET),--budget $(BUDGET)) || test $$? -eq 3
 
 badges:                ## make badges REPO=owner/name
 	$(BIN)/python -m musiclib badges $(REPO)

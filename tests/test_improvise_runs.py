@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from musiclib import corpora, ledger, paths, training
+from musiclib.improvise import data as sources
 from musiclib.improvise import experiments, report, runs
 from musiclib.improvise.bars import INPUTS
 from musiclib.improvise.evaluation import reconstruction
@@ -27,7 +28,8 @@ def folder(monkeypatch, tmp_path):
     short = replace(experiments.TRAINING, steps=6, batch=20, evaluate_every=3)
     monkeypatch.setattr(experiments.Experiment, "training_config", lambda self, seed=0: replace(short, seed=seed))
     bars = (torch.rand(60, INPUTS, generator=torch.Generator().manual_seed(0)) < 0.03).to(torch.uint8)
-    monkeypatch.setattr(runs, "data", lambda corpus, split: bars)
+    for module in (runs, sources):
+        monkeypatch.setattr(module, "data", lambda corpus, split: bars)
     return tmp_path
 
 
@@ -64,7 +66,7 @@ def test_what_does_not_ship_stays_with_its_run(folder):
 
 
 def test_missing_and_the_table(folder):
-    assert [e.name for e in runs.missing("small")] == list(experiments.EXPERIMENTS)
+    assert [e.name for e in runs.missing("small")] == [*experiments.EXPERIMENTS, *experiments.STUDIES]
     assert "| chorales | 1 | not run |" in report.results_table()
     runs.train(EXPERIMENT, "small")
     assert "chorales" not in [e.name for e in runs.missing("paper")]

@@ -9,7 +9,7 @@ import torch
 from musiclib import corpora, ledger, paths, training
 from musiclib.musicvae import runs
 from musiclib.musicvae.evaluation import reconstruction
-from musiclib.musicvae.experiments import EXPERIMENTS, find
+from musiclib.musicvae.experiments import EXPERIMENTS, STUDIES, find
 from musiclib.pieces import GRID_NOTE, Piece, save_corpus
 from musiclib.reproduction import checkpoint
 
@@ -191,7 +191,7 @@ def test_samples_after_so_many_epochs(tiny, monkeypatch, ships):
 
 def test_what_is_missing(tiny):
     names = [experiment.name for experiment in runs.missing("small")]
-    assert names == [name for name, e in EXPERIMENTS.items() if "small" in e.sizes]
+    assert names == [name for name, e in (EXPERIMENTS | STUDIES).items() if "small" in e.sizes]
     assert {e.name for e in runs.missing("small", only=["collapse"])} == {"melody-2-collapsed", "melody-2-free-bits"}
     assert not runs.missing("paper", only=["collapse"])  # which is shown at the small size only
     runs.train(EXPERIMENTS["melody-2"], "small")

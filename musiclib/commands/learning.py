@@ -4,7 +4,7 @@ import argparse
 import time
 from collections.abc import Iterator
 
-from musiclib import ledger
+from musiclib import ledger, traps
 from musiclib.commands.options import (
     MOST_SEED,
     STOPPED,
@@ -29,6 +29,8 @@ from musiclib.musicslots import runs as musicslots_runs
 from musiclib.musicvae import experiments as musicvae_experiments
 from musiclib.musicvae import report as musicvae_report
 from musiclib.musicvae import runs as musicvae_runs
+from musiclib.reproduction import Study
+from musiclib.traps import Trap
 
 SYSTEMS = {  # its runs, how an experiment is found by name, the one to begin with, and what is printed at the end
     "musicslots": (
@@ -43,6 +45,7 @@ SYSTEMS = {  # its runs, how an experiment is found by name, the one to begin wi
         diffroll_runs, diffroll_experiments.find, "diffroll",
         lambda size: f"{diffroll_report.results_table(size)}\n\n{diffroll_report.claims_table(size)}",
     ),
+    "traps": (traps, traps.find, "too-fast", lambda size: traps.tables()),
 }  # fmt: skip
 
 
@@ -59,6 +62,8 @@ def train(options: argparse.Namespace) -> Result:
 def evaluate(options: argparse.Namespace) -> Result:
     system, find, first, _ = SYSTEMS[options.system]
     experiment, size = find(options.experiment or first), preset(options).size
+    if isinstance(experiment, Study | Trap):
+        raise ValueError(f"{experiment.name!r} is a question to trained models, not one itself: 'train' asks it again.")
     name = experiment.run_name(size, options.seed)
     known = next((entry["metrics"] for entry in ledger.entries(options.system) if entry["name"] == name), {})
     print(f"Scoring {name} on its test data …", flush=True)
@@ -97,6 +102,15 @@ def reproduce(options: argparse.Namespace) -> Result:
     return Result(data["tables"], data, STOPPED if open_ else 0)
 
 
+def run_gpu(options: argparse.Namespace) -> Result:
+    from musiclib import gpu  # not above: only this command needs Jupyter
+
+    systems = {name: system for name, (system, *_) in SYSTEMS.items()}
+    done = gpu.run(preset(options), systems, options.budget)
+    text = "All done." if done else "Not done yet: the same command goes on."
+    return Result(text, {"done": done}, 0 if done else STOPPED)
+
+
 def add(commands: argparse._SubParsersAction) -> None:
     one = command(commands, train, "train", "Train one experiment, resuming where it stopped.",
                   "python -m musiclib train musicslots --preset quick --budget 9m")  # fmt: skip
@@ -118,3 +132,8 @@ def add(commands: argparse._SubParsersAction) -> None:
                        help="the paper's are 0 12 22 32 42")  # fmt: skip
     add_preset(every)
     add_budget(every)
+
+    slices = command(commands, run_gpu, "gpu", "All notebooks under nbval, then all missing experiments, in slices.",
+                     "python -m musiclib gpu --preset colab --budget 9m")  # fmt: skip
+    add_preset(slices)
+    add_budget(slices)

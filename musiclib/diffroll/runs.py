@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from musiclib import corpora, ledger, paths, reproduction, training
+from musiclib import corpora, reproduction, training
 from musiclib.diffroll import clips, evaluation, performance, recordings, studies
 from musiclib.diffroll.clips import Clip
 from musiclib.diffroll.data import SPEEDS, Rendered, other_piano
@@ -24,7 +24,7 @@ from musiclib.diffroll.model import BANDS, MASKED, DiffRoll, DiffRollConfig
 from musiclib.diffroll.recordings import Recorded
 from musiclib.pieces import Corpus, Piece
 from musiclib.presets import default_device
-from musiclib.reproduction import Study, checkpoint, ensure_trained
+from musiclib.reproduction import Run, Study, checkpoint, ensure_trained
 from musiclib.synth import NoteBank
 
 Source = Rendered | Recorded
@@ -157,44 +157,33 @@ def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s:
         model = load(find(experiment.of).run_name(size, seed))
         reproduction.ask(experiment, studies.KINDS[experiment.kind], model, size, seed)
         return True
-    commit, name = ledger.commit(), experiment.run_name(size, seed)
-    config, run = experiment.training_config(size, seed), paths.RUNS / name
+    run = Run("diffroll", experiment, size, seed, experiment.training_config(size, seed))
     torch.manual_seed(seed)
     model = DiffRoll(experiment.model_config(size))
     if before := experiment.needs(size):
         model.load_state_dict(load(find(before).run_name(size, seed)).state_dict())
     own, hears = validation_clips(experiment.corpora, experiment.varied), experiment.dropout < 1
     history = training.fit(
-        model, loss_of(experiment, size), EXAMPLES, config, run=run, select="f1", budget_s=budget_s,
+        model, loss_of(experiment, size), EXAMPLES, run.training, run=run.folder, select="f1", budget_s=budget_s,
         evaluate=(lambda model: validate(model, own)) if hears else None,
     )  # fmt: skip
     if not history.finished:
         return False
     if hears:
-        training.load_weights(run / "best.safetensors", model)
+        training.load_weights(run.folder / "best.safetensors", model)
     model.to(default_device()).eval()
     scores = test_scores(model, own, experiment.corpora) if hears else {}
-    about = {"experiment": experiment.name, "training": asdict(config), "scores": scores}
-    folder = paths.CHECKPOINTS if experiment.ships and size == "small" and not seed else run
-    training.save_weights(folder / f"{name}.safetensors", model, about, torch.float16)
-    described = {"experiment": asdict(experiment), "model": asdict(model.config), "training": asdict(config)}
-    curves = {"validation_curve": history.scores, "loss_curve": training.thinned(history.loss)}
-    ledger.record(
-        name, system="diffroll", preset=size, seed=seed, wall_s=history.wall_s, commit=commit,
-        config=described | {"sampling": asdict(evaluation.FAST)}, metrics=scores | curves,
-    )  # fmt: skip
+    run.finish(model, scores, history, sampling=asdict(evaluation.FAST))
     return True
 
 
-def evaluate(experiment: Experiment | Study, size: str, *, seed: int = 0) -> dict[str, Any]:
+def evaluate(experiment: Experiment, size: str, *, seed: int = 0) -> dict[str, Any]:
     """The scores of a trained model on the test sets, again.
 
     Raises:
         CheckpointError: it has not been trained, does not ship, or is damaged.
         ValueError: there are none of this experiment.
     """
-    if isinstance(experiment, Study):
-        raise ValueError(f"{experiment.name!r} is a study, not a model: evaluate {experiment.of!r}, or reproduce it.")
     if experiment.dropout == 1:
         raise ValueError(f"{experiment.name!r} hears nothing, so it has no scores: evaluate what starts from it.")
     own = validation_clips(experiment.corpora, experiment.varied)  # which choose the threshold

@@ -5,12 +5,11 @@ Notebook: 08 query-based improvisation.
 
 import math
 from collections.abc import Collection
-from dataclasses import asdict
 
 import torch
 from torch import Tensor
 
-from musiclib import ledger, paths, reproduction, training
+from musiclib import reproduction, training
 from musiclib.improvise import bars, studies
 from musiclib.improvise.data import corpus_source as corpus_source  # notebooks find it here
 from musiclib.improvise.data import data
@@ -19,7 +18,7 @@ from musiclib.improvise.experiments import EXPERIMENTS, STUDIES, Experiment, fin
 from musiclib.improvise.vae import BarVAE, BarVAEConfig
 from musiclib.pieces import SPLITS
 from musiclib.presets import default_device
-from musiclib.reproduction import Study, checkpoint, ensure_trained
+from musiclib.reproduction import Run, Study, checkpoint, ensure_trained
 
 
 def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s: float = math.inf) -> bool:
@@ -33,8 +32,7 @@ def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s:
         model = load(find(experiment.of).run_name(size, seed))
         reproduction.ask(experiment, studies.KINDS[experiment.kind], model, "paper", seed)
         return True
-    commit, name = ledger.commit(), experiment.run_name(size, seed)
-    config, run = experiment.training_config(seed), paths.RUNS / name
+    run = Run("improvise", experiment, "paper", seed, experiment.training_config(seed))
     torch.manual_seed(seed)
     model = BarVAE(experiment.model_config())
     splits = {split: data(experiment.corpus, split) for split in SPLITS}
@@ -47,22 +45,14 @@ def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s:
         return (distortion + experiment.beta * rate).mean()
 
     history = training.fit(
-        model, loss, len(splits["train"]), config, run=run, select="-loss", budget_s=budget_s,
+        model, loss, len(splits["train"]), run.training, run=run.folder, select="-loss", budget_s=budget_s,
         evaluate=lambda model: reconstruction(model, splits["valid"]),
     )  # fmt: skip
     if not history.finished:
         return False
-    training.load_weights(run / "best.safetensors", model)
+    training.load_weights(run.folder / "best.safetensors", model)
     scores = {split: reconstruction(model, splits[split]) for split in ("valid", "test")}
-    about = {"experiment": experiment.name, "training": asdict(config), "scores": scores}
-    folder = paths.CHECKPOINTS if experiment.ships and not seed else run
-    training.save_weights(folder / f"{name}.safetensors", model, about, torch.float16)
-    described = {"experiment": asdict(experiment), "model": asdict(model.config), "training": asdict(config)}
-    curves = {"validation_curve": history.scores, "loss_curve": training.thinned(history.loss)}
-    ledger.record(
-        name, system="improvise", preset="paper", seed=seed, wall_s=history.wall_s, commit=commit,
-        config=described | {"train_bars": len(splits["train"])}, metrics=scores | curves,
-    )  # fmt: skip
+    run.finish(model, scores, history, train_bars=len(splits["train"]))
     return True
 
 

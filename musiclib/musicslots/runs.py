@@ -5,14 +5,13 @@ Notebooks: 03 note discovery, 04 note properties.
 
 import math
 from collections.abc import Collection
-from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from musiclib import corpora, ledger, paths, reproduction, training
+from musiclib import corpora, reproduction, training
 from musiclib.musicslots import chords, evaluation, studies
 from musiclib.musicslots.baselines import (
     AutoEncoder,
@@ -27,7 +26,7 @@ from musiclib.musicslots.experiments import EXPERIMENTS, STUDIES, Experiment, fi
 from musiclib.musicslots.model import MusicSlots, MusicSlotsConfig, reconstruction_loss
 from musiclib.musicslots.probes import LatentProbe, ProbeConfig, SlotProbe, exact
 from musiclib.presets import default_device
-from musiclib.reproduction import Study, checkpoint, ensure_trained
+from musiclib.reproduction import Run, Study, checkpoint, ensure_trained
 
 VALIDATION_CHORDS = 256  # scored while training, of the split that selects the best weights
 MODEL_TYPES: dict[str, tuple[type, type]] = {
@@ -172,36 +171,22 @@ def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s:
         model = load(find(experiment.of).run_name(size, seed))
         reproduction.ask(experiment, studies.KINDS[experiment.kind], model, size, seed)
         return True
-    commit, name = ledger.commit(), experiment.run_name(size, seed)
-    config = experiment.training_config(size, seed)
+    run = Run("musicslots", experiment, size, seed, experiment.training_config(size, seed))
     torch.manual_seed(seed)
-    task = TASKS[experiment.kind](experiment, size, seed)
+    task, history = TASKS[experiment.kind](experiment, size, seed), None
     if before := experiment.adjustment(size).starts_from:
         training.load_weights(checkpoint(find(before).run_name(size, seed)), task.model)
-    wall_s, curves = 0.0, {}
-    if config.steps:
-        run = paths.RUNS / name
+    if run.training.steps:
         history = training.fit(
-            task.model, task.loss, len(task.data.train), config, run=run, budget_s=budget_s, select=task.select,
-            evaluate=lambda model: task.scores(model, "valid", VALIDATION_CHORDS),
+            task.model, task.loss, len(task.data.train), run.training, run=run.folder, budget_s=budget_s,
+            select=task.select, evaluate=lambda model: task.scores(model, "valid", VALIDATION_CHORDS),
         )  # fmt: skip
         if not history.finished:
             return False
-        training.load_weights(run / "best.safetensors", task.model)
-        wall_s = history.wall_s
-        curves = {"validation_curve": history.scores, "loss_curve": training.thinned(history.loss)}
+        training.load_weights(run.folder / "best.safetensors", task.model)
     scores = {"valid": task.scores(task.model, "valid"), "test": _test_scores(task, experiment, size)}
-    if config.steps:
-        about = {"experiment": experiment.name, "training": asdict(config), "scores": scores}
-        folder = paths.CHECKPOINTS if experiment.ships and size == "small" and not seed else paths.RUNS / name
-        training.save_weights(folder / f"{name}.safetensors", task.model, about, torch.float16)
-    described = {"experiment": asdict(experiment), "model": asdict(task.model.config), "training": asdict(config)}
-    if experiment.dataset.startswith("JSB"):
-        described["chorales"] = corpora.chorales()[1]
-    ledger.record(
-        name, system="musicslots", preset=size, seed=seed, wall_s=wall_s, commit=commit,
-        config=described, metrics=scores | curves,
-    )  # fmt: skip
+    facts = {"chorales": corpora.chorales()[1]} if experiment.dataset.startswith("JSB") else {}
+    run.finish(task.model, scores, history, **facts)
     return True
 
 

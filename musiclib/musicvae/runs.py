@@ -5,14 +5,13 @@ Notebooks: 06 MusicVAE, 07 MusicVAE evaluation.
 
 import math
 from collections.abc import Collection
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from musiclib import ledger, paths, reproduction, training
+from musiclib import paths, reproduction, training
 from musiclib.musicvae import studies
 from musiclib.musicvae.data import windows
 from musiclib.musicvae.evaluation import active_dimensions, gain, reconstruction
@@ -20,7 +19,7 @@ from musiclib.musicvae.experiments import EXPERIMENTS, STUDIES, Experiment, find
 from musiclib.musicvae.model import MusicVAE, MusicVAEConfig
 from musiclib.pieces import SPLITS
 from musiclib.presets import default_device
-from musiclib.reproduction import Study, checkpoint, ensure_trained
+from musiclib.reproduction import Run, Study, checkpoint, ensure_trained
 
 VALIDATION_WINDOWS = 512  # scored while training
 SELECT = {"melody": "sampled", "roll": "sampled_note_f1"}  # the score that chooses the best weights
@@ -38,44 +37,28 @@ def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s:
         model = load(find(experiment.of).run_name(size, seed))
         reproduction.ask(experiment, studies.KINDS[experiment.kind], model, size, seed)
         return True
-    commit, name = ledger.commit(), experiment.run_name(size, seed)
-    config, run = experiment.training_config(size, seed), paths.RUNS / name
-    ships = experiment.ships and size == "small" and not seed
+    run = Run("musicvae", experiment, size, seed, experiment.training_config(size, seed))
     torch.manual_seed(seed)
     model = MusicVAE(experiment.model_config(size))
     if before := experiment.needs(size):
         model.load_state_dict(model.state_dict() | load(find(before).run_name(size, seed)).state_dict())
     data = {s: windows(experiment.corpus, s, experiment.kind, model.config.bars) for s in SPLITS}
-    per_epoch = max(1, len(data["train"]) // config.batch)
-    kept = {epoch: epoch * per_epoch for epoch in experiment.epochs if epoch * per_epoch <= config.steps}
+    per_epoch = max(1, len(data["train"]) // run.training.batch)
+    kept = {epoch: epoch * per_epoch for epoch in experiment.epochs if epoch * per_epoch <= run.training.steps}
     history = training.fit(
-        model,
-        lambda model, index, step: model(data["train"].transposed(index), step).total,
-        len(data["train"]),
-        config,
-        run=run,
+        model, lambda model, index, step: model(data["train"].transposed(index), step).total, len(data["train"]),
+        run.training, run=run.folder, budget_s=budget_s, select=SELECT[experiment.kind], snapshots=kept.values(),
         evaluate=lambda model: reconstruction(model, data["valid"], VALIDATION_WINDOWS),
-        select=SELECT[experiment.kind],
-        snapshots=kept.values(),
-        budget_s=budget_s,
-    )
+    )  # fmt: skip
     if not history.finished:
         return False
     if kept:
-        states = {epoch: run / f"step-{step}.safetensors" for epoch, step in kept.items()}
-        _save_samples((paths.DATA if ships else run) / "samples" / f"{name}.safetensors", model, states)
-    training.load_weights(run / "best.safetensors", model)
+        states = {epoch: run.folder / f"step-{step}.safetensors" for epoch, step in kept.items()}
+        _save_samples((paths.DATA if run.ships else run.folder) / "samples" / f"{run.name}.safetensors", model, states)
+    training.load_weights(run.folder / "best.safetensors", model)
     scores = {"valid": reconstruction(model, data["valid"]), "test": _test_scores(model, experiment, size, seed)}
     scores["valid"]["active_dimensions"] = active_dimensions(model, data["valid"])
-    about = {"experiment": experiment.name, "training": asdict(config), "scores": scores}
-    folder = paths.CHECKPOINTS if ships else run
-    training.save_weights(folder / f"{name}.safetensors", model, about, torch.float16)
-    described = {"experiment": asdict(experiment), "model": asdict(model.config), "training": asdict(config)}
-    curves = {"validation_curve": history.scores, "loss_curve": training.thinned(history.loss)}
-    ledger.record(
-        name, system="musicvae", preset=size, seed=seed, wall_s=history.wall_s, commit=commit,
-        config=described | {"train_windows": len(data["train"])}, metrics=scores | curves,
-    )  # fmt: skip
+    run.finish(model, scores, history, train_windows=len(data["train"]))
     return True
 
 

@@ -36,6 +36,11 @@ def missing(size: str, seed: int = 0, only: Collection[str] = ()) -> list[Trap]:
     return reproduction.missing(STORED, "traps", "small", 0, only)
 
 
+def find(name: str) -> Trap:
+    """A trap with a run of its own, by name; see `reproduction.find`."""
+    return reproduction.find(STORED, name)
+
+
 def measured(trap: Trap) -> Measured | None:
     """The number of a trap; None if it, or a run that it needs, has not been run."""
     if trap.from_ledger:
@@ -57,3 +62,8 @@ def _cells(found: Measured | None) -> list[str]:
         return [found.what, "–", f"{found.ours:.4g}", "–"]
     reach = f" ± {found.interval:.2g}" if found.interval is not None else ""
     return [found.what, f"{found.published:.4g}", f"{found.ours:.4g}", f"{found.ours - found.published:+.3g}{reach}"]
+
+
+def tables() -> str:
+    """The traps of all systems, one table below the other."""
+    return "\n\n".join(f"**{system}**\n\n{table(system)}" for system in SYSTEMS)
