@@ -199,6 +199,11 @@ def ensure_trained(
     train(experiment, size)
 
 
+def usable(run_name: Callable[[str], str], size: str) -> str:
+    """The run of a size, if its weights are here; else that of the small size, whose weights ship."""
+    return run_name(size) if checkpoint(run_name(size)).exists() else run_name("small")
+
+
 def checkpoint(name: str) -> Path:
     """Where the weights of a run are: among those that ship, else in the run's own folder."""
     shipped, own = (folder / f"{name}.safetensors" for folder in (paths.CHECKPOINTS, paths.RUNS / name))

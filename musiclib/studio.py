@@ -42,13 +42,13 @@ from musiclib.musicvae import runs as musicvae_runs
 from musiclib.musicvae.model import MusicVAE
 from musiclib.pianoroll import Note, PianoRoll
 from musiclib.presets import current_preset
-from musiclib.reproduction import checkpoint
+from musiclib.reproduction import usable
 from musiclib.synth import BANK_PITCHES, FLUTE, PIANO, SAMPLE_RATE_HZ, VIOLIN, NoteBank
 from musiclib.tempo import QUARTER
 
 LONGEST_S = 60.0  # of a recording: one tempo hardly lasts longer
 VECTOR_WINDOWS = 400  # of the corpus, from which an attribute's vector is taken
-STYLES = [name for name, e in improvise_experiments.EXPERIMENTS.items() if getattr(e, "ships", False)]
+STYLES = [name for name, e in improvise_experiments.EXPERIMENTS.items() if e.ships]
 INSTRUMENTS = {"piano": PIANO, "violin": VIOLIN, "flute": FLUTE}
 
 
@@ -66,12 +66,6 @@ def _check_style(style: str) -> None:
         raise StudioError(f"No style {style!r}: choose of {', '.join(STYLES)}, or a corpus file that you trained on.")
 
 
-def run_of(name_at: Callable[[str], str]) -> str:
-    """The run whose weights are used: of this preset's size if they are here, else of the small size, which ships."""
-    name = name_at(current_preset().size)
-    return name if checkpoint(name).exists() else name_at("small")
-
-
 # ------------------------------------------------------------------------------------------------ sound to notes
 
 
@@ -86,7 +80,7 @@ class Listening:
 
     @property
     def run(self) -> str:
-        return run_of(diffroll_experiments.find(self.model).run_name)
+        return usable(diffroll_experiments.find(self.model).run_name, current_preset().size)
 
 
 def transcribed(sound: Tensor, settings: Listening) -> list[Note]:
@@ -156,7 +150,7 @@ class Way:
 
     @property
     def run(self) -> str:
-        return run_of(musicvae_experiments.find(self.model).run_name)
+        return usable(musicvae_experiments.find(self.model).run_name, current_preset().size)
 
 
 def travelled(roll: PianoRoll, settings: Way) -> PianoRoll:
@@ -329,7 +323,7 @@ class Cut:
 
     @property
     def run(self) -> str:
-        return run_of(lambda size: musicslots_experiments.shown(size).run_name(size))
+        return usable(lambda size: musicslots_experiments.shown(size).run_name(size), current_preset().size)
 
 
 def taken_apart(sound: Tensor, settings: Cut) -> Slots:

@@ -25,7 +25,7 @@ from musiclib.musicvae import compose as composing
 from musiclib.musicvae import latent
 from musiclib.musicvae import runs as musicvae_runs
 from musiclib.paths import check_writable
-from musiclib.reproduction import checkpoint
+from musiclib.reproduction import usable
 
 TRANSCRIBERS = {
     "diffroll": diffroll_experiments.find("diffroll-best"),
@@ -133,10 +133,9 @@ def _check_midi(path: Path, inputs: Sequence[Path]) -> None:
 
 def _trained_model(system: ModuleType, run_name: Callable[[str], str], size: str) -> nn.Module:
     """A system's trained model of a size, or the small one, which always ships; nothing is trained here."""
-    name, small = run_name(size), run_name("small")
-    if not checkpoint(name).exists():
-        print(f"No trained model {name} here: using {small}.")
-        name = small
+    name = usable(run_name, size)
+    if name != run_name(size):
+        print(f"No trained model {run_name(size)} here: using {name}.")
     return system.load(name)
 
 
