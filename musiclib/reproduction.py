@@ -58,6 +58,8 @@ class Study:
         return self.of
 
     def run_name(self, size: str, seed: int = 0) -> str:
+        """Where there is one size only, whatever was asked for, it is that."""
+        size = size if size in self.sizes else self.sizes[0]
         return f"{self.system}-{self.name}-{size}" + (f"-seed{seed}" if seed else "")
 
 

@@ -43,7 +43,7 @@ def test_a_run_is_written_down_once(monkeypatch, tmp_path):
     trap = Trap(
         "made-up", "does one thing", "another", "14", lambda: asked.append(1) or Measured("apples", 1.0, 3.0, 0.5)
     )
-    monkeypatch.setattr(traps, "STORED", {trap.name: trap})
+    monkeypatch.setattr(traps, "EXPERIMENTS", {trap.name: trap})
     assert traps.measured(trap) is None
     assert [one.name for one in traps.missing("short")] == ["made-up"]
     assert traps.train(trap)

@@ -92,7 +92,7 @@ def checkpoints() -> tuple[str, str]:
         experiment.run_name("small")
         for system, *_ in SYSTEMS.values()
         for experiment in system.EXPERIMENTS.values()
-        if getattr(experiment, "ships", False)
+        if experiment.ships
     }
     files = {paths.CHECKPOINTS / f"{name}.safetensors" for name in names} | set(paths.CHECKPOINTS.glob("*.safetensors"))
     for path in sorted(files):

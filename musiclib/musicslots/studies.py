@@ -7,7 +7,7 @@ from musiclib.musicslots import evaluation
 from musiclib.musicslots.data import datasets
 from musiclib.musicslots.model import MusicSlots
 
-SLOTS, ITERATIONS = (2, 3, 4, 5, 6, 7, 9), (1, 2, 3, 4, 6)
+SLOTS, ITERATIONS = (3, 4, 5, 6, 7, 9), (1, 2, 3, 4, 6)  # no fewer slots than notes
 CHORDS = 256
 
 

@@ -17,7 +17,7 @@ from musiclib.traps.trap import Measured, Trap
 
 SYSTEMS = {"MusicSlots": musicslots, "MusicVAE": musicvae, "Improvisation": improvise, "DiffRoll": diffroll}
 TRAPS = {trap.name: trap for system in SYSTEMS.values() for trap in system.TRAPS}
-STORED = {name: trap for name, trap in TRAPS.items() if not trap.from_ledger}
+EXPERIMENTS = {name: trap for name, trap in TRAPS.items() if not trap.from_ledger}
 
 
 def train(trap: Trap, size: str = "small", *, seed: int = 0, budget_s: float = math.inf) -> bool:
@@ -33,12 +33,12 @@ def train(trap: Trap, size: str = "small", *, seed: int = 0, budget_s: float = m
 
 def missing(size: str, seed: int = 0, only: Collection[str] = ()) -> list[Trap]:
     """What the ledger lacks, at whatever size: what is measured ships at the small one."""
-    return reproduction.missing(STORED, "traps", "small", 0, only)
+    return reproduction.missing(EXPERIMENTS, "traps", "small", 0, only)
 
 
 def find(name: str) -> Trap:
     """A trap with a run of its own, by name; see `reproduction.find`."""
-    return reproduction.find(STORED, name)
+    return reproduction.find(EXPERIMENTS, name)
 
 
 def measured(trap: Trap) -> Measured | None:

@@ -37,6 +37,7 @@ class Trap:
     from_ledger: bool = False
     table: str = "traps"
     sizes: tuple[str, ...] = ("small",)
+    ships: bool = False
 
     def run_name(self, size: str, seed: int = 0) -> str:
         return f"trap-{self.name}"
