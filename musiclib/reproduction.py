@@ -123,7 +123,7 @@ def ask(study: Study, question: Callable[[nn.Module, str], dict], model: nn.Modu
     metrics = question(model, name)
     ledger.record(
         name, system=study.system, preset=size, seed=seed, wall_s=time.monotonic() - started, commit=commit,
-        config={"study": asdict(study)}, metrics=metrics,
+        config={"experiment": asdict(study)}, metrics=metrics,
     )  # fmt: skip
 
 
