@@ -20,6 +20,7 @@ from musiclib.synth import SAMPLE_RATE_HZ
 LOWEST_DB, HIGHEST_DB = -60.0, 30.0
 FRAME_S = HOP_SAMPLES / SAMPLE_RATE_HZ
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"  # Okabe and Ito
+BARS = (BLUE, ORANGE, GREY, "#56B4E9")
 NOTE_NAMES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
 
 
@@ -214,7 +215,7 @@ def bars(groups: dict[str, dict[str, float]], ylabel: str, title: str = "") -> F
     width = 0.8 / len(groups)
     for number, (name, values) in enumerate(groups.items()):
         places = np.arange(len(values)) + (number - (len(groups) - 1) / 2) * width
-        drawn = axes.bar(places, list(values.values()), width, label=name, color=(BLUE, ORANGE, GREY)[number % 3])
+        drawn = axes.bar(places, list(values.values()), width, label=name, color=BARS[number % 4])
         axes.bar_label(drawn, fmt="%.3g", fontsize=7)
     axes.set_xticks(range(len(values)), list(values))
     axes.set(ylabel=ylabel, title=title)
