@@ -52,7 +52,9 @@ def measured(trap: Trap) -> Measured | None:
 def table(system: str) -> str:
     """The traps of a system in Markdown."""
     rows = [[trap.published, trap.ours, *_cells(measured(trap)), trap.notebook] for trap in SYSTEMS[system].TRAPS]
-    return ledger.table(rows, ["published", "here", "measured", "published", "here", "difference", "notebook"])
+    return ledger.table(
+        rows, ["the published code", "here", "measured", "theirs", "the other way", "difference", "notebook"]
+    )
 
 
 def _cells(found: Measured | None) -> list[str]:
