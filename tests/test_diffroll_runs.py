@@ -176,7 +176,8 @@ def write(name: str, **sets: list[float]) -> None:
     config = {"training": {"steps": 10, "batch": 2}}
     ledger.record(
         find(name).run_name("small"), system="diffroll", preset="small", seed=0, wall_s=60.0, commit="made up",
-        config=config, metrics={key: scores(values) for key, values in sets.items()},
+        config=config, metrics={key: scores(values) if isinstance(values, list) else
+                                {w: scores(own) for w, own in values.items()} for key, values in sets.items()},
     )  # fmt: skip
 
 
@@ -189,6 +190,7 @@ def test_differences_are_taken_clip_by_clip(monkeypatch, tmp_path):
     sure, unsure = (report.gain(("diffroll", name), ("twin", name), "small") for name in ("A", "B"))
     assert sure.value == pytest.approx(10) and sure.interval == pytest.approx(0, abs=1e-4)
     assert abs(unsure.value) < unsure.interval
+    write("guidance-diffroll", A={"0.5": [0.9, 0.5, 0.7]}, B={"0.5": [0.9, 0.5, 0.7]})
     rows = [row for row in report.claims_table("small").splitlines() if "discriminative twin" in row]
     assert rows[0].endswith("| +10.0 ± 0.0 | confirmed |") and rows[1].endswith("| undecided |")
     assert "70.0 ± " in report.results_table("small", "comparison")
