@@ -7,6 +7,7 @@ Notebook: 12 DiffRoll evaluation.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -38,7 +39,9 @@ def transcribe_file(
         AudioError: see `audio.load_audio`.
         NothingHeard: there are none.
     """
-    rolls = transcribe_stream(model, audio.stream_audio(path), sampling)
+    blocks = audio.stream_audio(path)
+    begun = next(blocks)  # what is no recording is told before a bar is drawn
+    rolls = transcribe_stream(model, chain([begun], blocks), sampling)
     seconds = audio.claimed_s(path)
     total = seconds and windows(round(seconds * SAMPLE_RATE_HZ))
     bar = progress_bar(rolls, total=total, unit=" windows", disable=not progress)
