@@ -4,7 +4,6 @@ Notebooks: 03 note discovery, 04 note properties, 14 reproduction.
 """
 
 import math
-import re
 import statistics
 from dataclasses import dataclass
 
@@ -47,8 +46,8 @@ class Figures:
 
 def runs_of(experiment: Experiment, size: str) -> list[dict]:
     """The ledger's entries of one experiment, one for each seed."""
-    names = re.compile(re.escape(experiment.run_name(size)) + r"(-seed\d+)?")
-    return [entry for entry in ledger.entries("musicslots") if names.fullmatch(entry["name"])]
+    found = (entry for entry in ledger.entries("musicslots") if entry["preset"] == size)
+    return [entry for entry in found if entry["config"]["experiment"]["name"] == experiment.name]
 
 
 def figure(entries: list[dict], split: str, score: str) -> Figures:
