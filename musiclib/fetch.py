@@ -3,10 +3,7 @@
 Notebooks: 01 from score to spectrogram, 05 scores to piano rolls.
 """
 
-import os
-import shutil
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -15,10 +12,8 @@ from pathlib import Path
 import pooch
 import requests
 
-from musiclib.paths import CACHE
+from musiclib.paths import CACHE, atomic
 from musiclib.progress import progress_bar
-
-pooch.get_logger().setLevel("WARNING")  # otherwise it tells every reader the path of the cache
 
 
 class DownloadError(OSError):
@@ -60,19 +55,32 @@ def download(resource: Resource, folder: Path = CACHE, timeout_s: float = 10.0, 
     """The resource's file, downloaded only once; a file in the cache with another checksum is replaced.
 
     Raises:
-        DownloadError: no address gave the right bytes. Nothing is left half-written.
+        DownloadError: no address gave the right bytes, or they cannot be kept. Nothing is left half-written.
     """
-    causes = []
+    target, causes = folder / resource.name, []
+    if target.is_file() and pooch.file_hash(target) == resource.sha256:
+        return target
     for url in resource.urls:
+        bar = progress_bar(unit="B", unit_scale=True) if progress else False
+        get = pooch.HTTPDownloader(timeout=timeout_s, progressbar=bar)
         try:
-            bar = progress_bar(unit="B", unit_scale=True) if progress else False
-            downloader = pooch.HTTPDownloader(timeout=timeout_s, progressbar=bar)
-            return Path(pooch.retrieve(url, f"sha256:{resource.sha256}", resource.name, folder, downloader=downloader))
-        except (ValueError, OSError, requests.RequestException) as error:  # pooch: ValueError for a wrong checksum
-            causes.append(f"{url}: {'wrong checksum' if isinstance(error, ValueError) else type(error).__name__}")
+            with atomic(target) as temporary:
+                get(url, str(temporary), None)
+                if pooch.file_hash(temporary) != resource.sha256:
+                    raise ValueError("wrong checksum")
+            return target
+        except requests.RequestException as error:
+            causes.append(f"{url}: {type(error).__name__}")
+        except ValueError as error:
+            causes.append(f"{url}: {error}")
+        except OSError as error:
+            raise DownloadError(
+                f"{resource.name} cannot be kept at {target} ({error.strerror}): free disk space, or check the rights "
+                "to write there."
+            ) from error
     raise DownloadError(
         f"{resource.name} could not be downloaded ({'; '.join(causes)}): check the network, or put the file with "
-        f"sha256 {resource.sha256} at {folder / resource.name}."
+        f"sha256 {resource.sha256} at {target}."
     )
 
 
@@ -87,20 +95,15 @@ def unpacked(resource: Resource, folder: Path = CACHE, timeout_s: float = 10.0, 
     if target.exists():
         return target
     archive = download(resource, folder, timeout_s, progress)
-    temporary = Path(tempfile.mkdtemp(dir=folder, prefix=f".{target.name}-"))
     try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as file:
-                file.extractall(temporary)  # leaves out ".." and absolute paths
-        else:
-            with tarfile.open(archive) as file:
-                file.extractall(temporary, filter="data")  # refuses what leads out of the folder
-        temporary.chmod(0o755)
-        os.rename(temporary, target)
+        with atomic(target, folder=True) as temporary:
+            if zipfile.is_zipfile(archive):
+                with zipfile.ZipFile(archive) as file:
+                    file.extractall(temporary)  # leaves out ".." and absolute paths
+            else:
+                with tarfile.open(archive) as file:
+                    file.extractall(temporary, filter="data")  # refuses what leads out of the folder
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, OSError) as error:
-        if target.exists():  # another process was faster
-            return target
-        raise DownloadError(f"{archive} could not be unpacked ({error}): free disk space, or delete it.") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if not target.exists():  # otherwise another process was faster
+            raise DownloadError(f"{archive} could not be unpacked ({error}): free disk space, or delete it.") from error
     return target

@@ -56,3 +56,25 @@ with atomic(Path({str(path)!r})) as temporary:
 """
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
     assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path, folder):
+    """And not what a run that lives, or one that writes another file, is at."""
+    path = tmp_path / "file.txt"
+    script = f"""
+import os, signal
+from pathlib import Path
+from musiclib.paths import atomic
+with atomic(Path({str(path)!r}), folder={folder}) as temporary:
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", script], check=False)
+        assert len(list(tmp_path.iterdir())) == 1
+    with atomic(tmp_path / "other.txt"), atomic(path) as first:
+        with atomic(path) as second:
+            second.write_text("second")
+        first.write_text("first")
+    assert path.read_text() == "first"
+    assert sorted(tmp_path.iterdir()) == [path, tmp_path / "other.txt"]
