@@ -16,6 +16,7 @@ import torchaudio
 from PIL import Image
 
 import musiclib
+from musiclib import alttext, plots
 from musiclib.paths import ROOT
 from musiclib.presets import Preset, current_preset, default_device
 
@@ -29,7 +30,9 @@ def begin() -> tuple[Preset, torch.device]:
     """The last line of every notebook's set-up cell: says what runs here and what its numbers mean."""
     preset, device = current_preset(), default_device()
     torch.manual_seed(0)
+    alttext.register()
     matplotlib.rcParams |= {"figure.dpi": 90, "savefig.dpi": 90, "font.size": 9}
+    matplotlib.rcParams["axes.prop_cycle"] = matplotlib.cycler(color=plots.CYCLE)
     where = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {os.cpu_count()} cores"
     print(f"Deep Music by Ear · musiclib {musiclib.__version__} · torch {torch.__version__}"
           f" · torchaudio {torchaudio.__version__} · {where}")  # fmt: skip

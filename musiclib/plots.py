@@ -6,6 +6,7 @@ can tell apart.
 
 import io
 from collections.abc import Sequence
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,6 +22,7 @@ LOWEST_DB, HIGHEST_DB = -60.0, 30.0
 FRAME_S = HOP_SAMPLES / SAMPLE_RATE_HZ
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"  # Okabe and Ito
 BARS = (BLUE, ORANGE, GREY, "#56B4E9")
+CYCLE = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")  # for curves that choose none
 NOTE_NAMES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
 
 
@@ -194,7 +196,7 @@ def _bars(axes: Axes, notes: Sequence[Note], **look) -> None:
 def curves(series: dict[str, Sequence[float]], xlabel: str, ylabel: str, smooth: int = 1, log: bool = False) -> Figure:
     """Named curves over their index, faint as they are and bold as a running mean of `smooth` points."""
     figure, axes = plt.subplots(figsize=(6.4, 2.8), layout="constrained")
-    for (name, values), colour in zip(series.items(), plt.get_cmap("tab10").colors, strict=False):
+    for (name, values), colour in zip(series.items(), cycle(CYCLE), strict=False):
         values = np.asarray(values)
         if smooth > 1 and len(values) > smooth:
             axes.plot(values, color=colour, alpha=0.25, linewidth=0.8)

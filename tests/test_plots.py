@@ -1,10 +1,16 @@
 """Pictures: the right number of panels, titled, and drawn without an error."""
 
 import io
+import re
+from itertools import combinations
+from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
+from colorspacious import cspace_convert, deltaE
+from matplotlib.colors import to_rgb
 
 from musiclib import plots
 from musiclib.pianoroll import Note, PianoRoll
@@ -90,3 +96,52 @@ def test_bars():
     assert sorted(patch.get_height() for patch in axes.patches) == [1.0, 1.5, 2.0, 2.5]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["x", "y"]
     assert_draws(figure)
+
+
+def seen(colour, cvd):
+    """An sRGB colour as a reader with a colour vision deficiency sees it (Machado et al. 2009)."""
+    vision = {"name": "sRGB1+CVD", "cvd_type": cvd, "severity": 100} if cvd else "sRGB1"
+    return np.clip(cspace_convert(to_rgb(colour), vision, "sRGB1"), 0, 1)
+
+
+VISION = pytest.mark.parametrize("cvd", [None, "deuteranomaly", "protanomaly", "tritanomaly"])
+
+
+@VISION
+@pytest.mark.parametrize("colours", [plots.BARS, plots.CYCLE], ids=["bars", "curves"])
+def test_colours_that_mean_something_can_be_told_apart(cvd, colours):
+    """By 10 units of CAM02-UCS; about 1 is just noticeable side by side."""
+    distances = [deltaE(seen(a, cvd), seen(b, cvd), input_space="sRGB1") for a, b in combinations(colours, 2)]
+    assert min(distances) > 10
+    red_and_green = deltaE(seen("#d62728", "deuteranomaly"), seen("#2ca02c", "deuteranomaly"), input_space="sRGB1")
+    assert red_and_green < 10  # matplotlib's own would not pass
+
+
+AMOUNTS, TWO_SIDED = ("magma", "cividis", "viridis", "Greys", "Blues"), ("RdBu_r", "PuOr_r")
+
+
+@VISION
+@pytest.mark.parametrize("name", AMOUNTS)
+def test_colour_maps_of_amounts_grow_steadily_darker_or_lighter(cvd, name):
+    """So more and less can be told by brightness alone, and in print."""
+    colours = [seen(colour[:3], cvd) for colour in plt.get_cmap(name)(np.linspace(0, 1, 32))]
+    lightness = cspace_convert(np.array(colours), "sRGB1", "CAM02-UCS")[:, 0]
+    steps = np.diff(lightness)
+    assert (steps > -0.3).all() or (steps < 0.3).all()
+    assert abs(lightness[-1] - lightness[0]) > 50
+
+
+@VISION
+@pytest.mark.parametrize("name", TWO_SIDED)
+def test_colour_maps_with_a_middle_have_two_sides(cvd, name):
+    ends = [seen(plt.get_cmap(name)(place)[:3], cvd) for place in (0.1, 0.9)]
+    assert deltaE(*ends, input_space="sRGB1") > 20
+
+
+def test_no_other_colour_maps_are_used():
+    """In the library, the notebooks and their solutions."""
+    root = Path(__file__).resolve().parent.parent
+    files = [*(root / "musiclib").rglob("*.py"), *(root / "notebooks").rglob("*.ipynb")]
+    names = {name for path in files for name in re.findall(r'(?:cmap=|get_cmap\()\\?"(\w+)', path.read_text())}
+    assert "magma" in names
+    assert {name.removesuffix("_r") for name in names} <= {name.removesuffix("_r") for name in AMOUNTS + TWO_SIDED}
