@@ -8,10 +8,13 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+KERNEL = ["ipywidgets", "ipython", "ipykernel"]  # what the running notebook stands on, beside the course's packages
+APT = ["fluidsynth", "fluid-soundfont-gm", "timgm6mb-soundfont"]
 
 
 def requirements(pyproject: Path = ROOT / "pyproject.toml") -> list[str]:
@@ -21,27 +24,40 @@ def requirements(pyproject: Path = ROOT / "pyproject.toml") -> list[str]:
     return tomllib.loads(pyproject.read_text())["project"]["dependencies"]
 
 
-def missing(wanted: list[str]) -> list[str]:
-    """Those of which no version at all is installed."""
-
-    def installed(requirement: str) -> bool:
+def installed(requirements: list[str]) -> dict[str, str]:
+    """Those that are installed, in whatever version: the requirement, and the package as it is."""
+    found = {}
+    for requirement in requirements:
+        name = re.match(r"[\w.-]+", requirement)[0]
         try:
-            version(re.match(r"[\w.-]+", requirement)[0])
+            found[requirement] = f"{name}=={version(name)}"
         except PackageNotFoundError:
-            return False
-        return True
-
-    return [requirement for requirement in wanted if not installed(requirement)]
+            continue
+    return found
 
 
-def run(command: list[str]) -> None:
+def missing(requirements: list[str]) -> list[str]:
+    """Those of which no version at all is installed."""
+    return [requirement for requirement in requirements if requirement not in installed(requirements)]
+
+
+def run(command: list[str]) -> bool:
+    """Shows a command, runs it and says whether it succeeded."""
     print("$", " ".join(command), flush=True)
-    subprocess.run(command, check=False)
+    return subprocess.run(command, check=False).returncode == 0
+
+
+def install(wanted: list[str]) -> None:
+    """Installs packages beside those of the course that are there, which stay as they are even if one wants another."""
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder) / "kept.txt"
+        kept.write_text("\n".join(installed([*requirements(), *KERNEL]).values()))
+        run([sys.executable, "-m", "pip", "install", "--quiet", "--constraint", str(kept), *wanted])
 
 
 if __name__ == "__main__":
     if lacking := missing(requirements()):
-        run([sys.executable, "-m", "pip", "install", "--quiet", *lacking])
-    if not shutil.which("fluidsynth"):
-        run(["apt-get", "install", "--yes", "--quiet", "fluidsynth", "fluid-soundfont-gm"])
-    sys.path.insert(0, str(ROOT))
+        install(lacking)
+    if shutil.which("apt-get") and not shutil.which("fluidsynth"):
+        get = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *APT]
+        run(get) or (run(["apt-get", "update", "--quiet"]) and run(get))  # its list of packages may be old

@@ -1,0 +1,13 @@
+from ipykernel.ipkernel import IPythonKernel
+from ipykernel.kernelapp import IPKernelApp
+from traitlets import Type
+
+from google.colab._shell import Shell
+
+
+class Kernel(IPythonKernel):
+    shell_class = Type(Shell)
+
+
+if __name__ == "__main__":
+    IPKernelApp.launch_instance(kernel_class=Kernel)
