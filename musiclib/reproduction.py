@@ -106,6 +106,7 @@ class Run:
             about = {"experiment": self.experiment.name, "training": described["training"], "scores": scores}
             folder = paths.CHECKPOINTS if self.ships else self.folder
             training.save_weights(folder / f"{self.name}.safetensors", model, about, torch.float16)
+            described["parts"] = history.parts
             curves = {"validation_curve": history.scores, "loss_curve": training.thinned(history.loss)}
         ledger.record(
             self.name, system=self.system, preset=self.size, seed=self.seed, commit=self.commit,

@@ -1,7 +1,8 @@
 """The one training loop of the course: a laptop, a Colab GPU and a cluster run the same lines.
 
-Randomness is stateless: step n of rank r draws from (seed, n, r) alone. So a run that was killed and resumed walks
-the same loss curve as one that was not, and a checkpoint needs no generator states.
+Randomness is stateless: part p of step n draws from (seed, n, p) alone. So a run that was killed and resumed walks
+the same loss curve as one that was not, and a checkpoint needs no generator states. A batch is taken in as many parts
+as there are processes, or more; who takes which part does not matter, so one process walks the curve of many.
 
 Notebook: 02 MusicSlots.
 """
@@ -26,6 +27,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from musiclib.paths import atomic
+from musiclib.processes import agreed, of_first
 from musiclib.progress import progress_bar
 
 
@@ -65,12 +67,17 @@ class TrainingConfig:
 
 @dataclass
 class History:
-    """What a run has done so far: the loss of every step, and the scores of every evaluation with their step."""
+    """What a run has done so far: the loss of every step, and the scores of every evaluation with their step.
+
+    Attributes:
+        parts: in how many each batch is taken; see `fit`.
+    """
 
     loss: list[float] = field(default_factory=list)
     scores: list[dict[str, float]] = field(default_factory=list)
     wall_s: float = 0.0
     finished: bool = False
+    parts: int = 1
 
 
 def precision_of(device: torch.device) -> str:
@@ -88,14 +95,16 @@ def autocast(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype, enabled=dtype is not None)
 
 
-def launch(devices: int | str = 1) -> Fabric:
-    """A Fabric on the best accelerator here, with mixed precision; under `fabric run` it joins the others."""
+def launch() -> Fabric:
+    """A Fabric on the best accelerator here, with mixed precision; under `fabric run` or torchrun it joins the others,
+    and from then on "cuda" is this process's own GPU."""
     accelerator = "cuda" if torch.cuda.is_available() else "cpu"
-    under_fabric_run = os.environ.get("LT_CLI_USED") == "1"
-    placement = {} if under_fabric_run else {"accelerator": accelerator, "devices": devices}
-    fabric = Fabric(precision=precision_of(torch.device(accelerator)), **placement)
-    if not under_fabric_run:  # which has launched already and forbids a second time
-        fabric.launch()
+    precision = precision_of(torch.device(accelerator))
+    if os.environ.get("LT_CLI_USED") == "1":  # `fabric run` has placed and launched it, and forbids a second time
+        return Fabric(precision=os.environ.get("LT_PRECISION", precision))
+    devices, nodes = (int(os.environ.get(name, 1)) for name in ("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE"))  # torchrun's
+    fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=precision)
+    fabric.launch()
     return fabric
 
 
@@ -118,83 +127,107 @@ def fit(
     evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
     select: str = "miou",
     snapshots: Collection[int] = (),
+    parts: int | None = None,
     budget_s: float = math.inf,
     save_every_s: float = 120.0,
     progress: bool = True,
 ) -> History:
-    """Trains `model` in place.
+    """Trains `model` in place. Of several processes the first evaluates, writes and shows; all stop at the same step.
 
     Args:
-        loss_of: model, example index (batch,) and step → scalar loss.
+        loss_of: model, example index (part of a batch,) and step → scalar loss, a mean over the examples.
         examples: how many there are to draw from.
         run: a folder for `last.pt`, from which the same call continues, and `best.safetensors`. None keeps nothing.
         evaluate: model → scores, called every `config.evaluate_every` steps.
         select: the score by which the best weights are kept: the highest, or of "-name" the lowest.
         snapshots: after these steps the weights are kept as `step-N.safetensors` in `run`.
+        parts: in how many each batch is taken, one after the other what one process has to take; None: those that the
+            run began with, or one per process.
         budget_s: stop after so many seconds, saved; call again to go on.
 
     Raises:
         CheckpointError: `run` holds another run's checkpoint, or a damaged one.
+        ValueError: the processes cannot share the parts evenly, or the parts the batch.
         KeyboardInterrupt: Ctrl-C; the step at hand is finished and saved first, unless it is pressed again.
     """
     fabric = fabric or launch()
     model.to(memory_format=torch.channels_last)  # what convolutions want in bf16; others do not mind
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     wrapped, optimizer = fabric.setup(model, optimizer)
-    history = History()
-    if run is not None and (run / "last.pt").exists():
-        history = _resume(run / "last.pt", model, optimizer, config)
+    history = History(parts=parts or fabric.world_size)
+    if run is not None and (stored := of_first(lambda: _stored(run / "last.pt", model, config, parts))):
+        history, weights, adam = stored
+        _load_state(run / "last.pt", model, weights)
+        optimizer.load_state_dict(adam)
+    _check_parts(history.parts, config.batch, fabric.world_size)
+    own_parts = range(fabric.global_rank, history.parts, fabric.world_size)
     started = saved = time.monotonic()
-    wall_before_s, losses = history.wall_s, []
+    wall_before_s, losses, interrupted = history.wall_s, [], False
 
     def save(step: int) -> None:
-        history.loss += torch.stack(losses).tolist() if losses else []
+        history.loss += fabric.all_reduce(torch.stack(losses), reduce_op="mean").tolist() if losses else []
         losses.clear()
         history.wall_s = wall_before_s + time.monotonic() - started
         history.finished = step == config.steps
-        if run is not None and fabric.is_global_zero:
-            _save(run / "last.pt", model, optimizer, config, history)
+        if run is not None:
+            of_first(lambda: _save(run / "last.pt", model, optimizer, config, history))
 
-    bar = progress_bar(total=config.steps, initial=len(history.loss), unit="step", disable=not progress)
+    bar = progress_bar(
+        total=config.steps, initial=len(history.loss), unit="step", disable=not (progress and fabric.is_global_zero)
+    )
     with bar, _interrupts() as interrupts:
         for step in range(len(history.loss), config.steps):
-            _seed(config.seed, step, fabric.global_rank)
             for group in optimizer.param_groups:
                 group["lr"] = config.learning_rate_at(step)
             index = shuffled_index(examples, config.batch, step, config.seed)
-            loss = loss_of(wrapped, index[fabric.global_rank :: fabric.world_size], step)
-            fabric.backward(loss)
+            shares = []
+            for part in own_parts:
+                _seed(config.seed, step, part)
+                with fabric.no_backward_sync(wrapped, enabled=part != own_parts[-1]):
+                    share = loss_of(wrapped, index[part :: history.parts], step) / len(own_parts)
+                    fabric.backward(share)
+                shares.append(share.detach())
             if config.clip_norm is not None:
                 fabric.clip_gradients(wrapped, optimizer, max_norm=config.clip_norm, error_if_nonfinite=False)
             optimizer.step()
             optimizer.zero_grad()
-            losses.append(loss.detach())
+            losses.append(sum(shares))
             bar.update()
             done = step + 1
             if evaluate and (done % config.evaluate_every == 0 or done == config.steps):
-                scores = {"step": done} | evaluate(model)
-                if run is not None and _merit(scores, select) >= max(
-                    (_merit(before, select) for before in history.scores), default=-math.inf
-                ):
+                scores = {"step": done} | of_first(lambda: evaluate(model))
+                best = max((_merit(before, select) for before in history.scores), default=-math.inf)
+                if run is not None and fabric.is_global_zero and _merit(scores, select) >= best:
                     save_weights(run / "best.safetensors", model, {"training": asdict(config), "scores": scores})
                 history.scores.append(scores)
                 bar.set_postfix({name: f"{value:.3g}" for name, value in scores.items() if name != "step"})
             if done in snapshots and run is not None and fabric.is_global_zero:
                 save_weights(run / f"step-{done}.safetensors", model, {"training": asdict(config), "step": done})
             now = time.monotonic()
-            if interrupts or now - started > budget_s:
+            interrupted, over, due = agreed(bool(interrupts), now - started > budget_s, now - saved > save_every_s)
+            if interrupted or over:
                 save(done)
                 break
-            if now - saved > save_every_s:
+            if due:
                 save(done)
                 saved = now
         else:
             save(config.steps)
-    if interrupts:
+    if interrupted:
         raise KeyboardInterrupt(
             f"{len(history.loss)} of {config.steps} steps are saved, and the same command goes on" if run else ""
         )
     return history
+
+
+def _check_parts(parts: int, batch: int, processes: int) -> None:
+    if parts % processes:
+        raise ValueError(
+            f"This run takes each batch in {parts} parts, which {processes} processes cannot share evenly: start a "
+            "number of processes that divides it, or a new run with other --parts."
+        )
+    if batch % parts:
+        raise ValueError(f"A batch of {batch} does not fall into {parts} equal parts: choose a number that divides it.")
 
 
 @contextmanager
@@ -222,8 +255,8 @@ def _merit(scores: dict[str, float], select: str) -> float:
     return -scores[select[1:]] if select.startswith("-") else scores[select]
 
 
-def _seed(seed: int, step: int, rank: int) -> None:
-    torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> 1))
+def _seed(seed: int, step: int, part: int) -> None:
+    torch.manual_seed(int(np.random.SeedSequence([seed, step, part]).generate_state(1, np.uint64)[0] >> 1))
 
 
 def thinned(values: list[float], points: int = 300) -> list[float]:
@@ -258,18 +291,22 @@ def _told_as_os_error(path: Path) -> Iterator[None]:
         raise OSError(f"{path} could not be written ({type(error).__name__}): free disk space.") from error
 
 
-def _resume(path: Path, model: nn.Module, optimizer: Any, config: TrainingConfig) -> History:
+def _stored(path: Path, model: nn.Module, config: TrainingConfig, parts: int | None) -> tuple | None:
+    """What `_save` wrote of the same run: history, weights and optimizer; None if nothing has been."""
+    if not path.exists():
+        return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         stored, weights, adam = state["config"] | state["training"], state["model"], state["optimizer"]
         history = History(**state["history"])
     except Exception as error:  # torch raises a different type for every kind of damage
         raise CheckpointError(f"{path} is damaged ({type(error).__name__}): delete it to start again.") from error
-    if differences := _differences(stored, model.config, config):
+    differences = _differences(stored, model.config, config)
+    if parts not in (None, history.parts):
+        differences = "; ".join(filter(None, [differences, f"parts={history.parts}, not {parts}"]))
+    if differences:
         raise CheckpointError(f"{path} belongs to a run with {differences}: choose another folder or delete it.")
-    _load_state(path, model, weights)
-    optimizer.load_state_dict(adam)
-    return history
+    return history, weights, adam
 
 
 def _as_json(values: dict) -> dict:

@@ -1,11 +1,17 @@
 """train, evaluate, reproduce: from an experiment to trained weights and figures."""
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import ModuleType
+from typing import Any
 
-from musiclib import ledger, traps
+from musiclib import ledger, training, traps
 from musiclib.commands.options import (
+    DONE,
     MOST_SEED,
     STOPPED,
     Result,
@@ -29,6 +35,7 @@ from musiclib.musicslots import runs as musicslots_runs
 from musiclib.musicvae import experiments as musicvae_experiments
 from musiclib.musicvae import report as musicvae_report
 from musiclib.musicvae import runs as musicvae_runs
+from musiclib.processes import is_first, of_first
 from musiclib.reproduction import Study
 from musiclib.traps import Trap
 
@@ -52,11 +59,34 @@ SYSTEMS = {  # its runs, how an experiment is found by name, the one to begin wi
 def train(options: argparse.Namespace) -> Result:
     system, find, first, _ = SYSTEMS[options.system]
     experiment, size = find(options.experiment or first), preset(options).size
-    done = system.train(experiment, size, seed=options.seed, budget_s=options.budget)
+    with _first_speaks():
+        done = _train(system, experiment, size, options.seed, options.budget, options.parts)
     name = experiment.run_name(size, options.seed)
     if not done:
         return Result(f"{name}: not done yet; the same command goes on", {"run": name, "done": False}, STOPPED)
     return Result(f"{name}: done, in the ledger", {"run": name, "done": True, **ledger.entry(name)})
+
+
+def _train(
+    system: ModuleType, experiment: Any, size: str, seed: int, budget_s: float, parts: int | None = None
+) -> bool:
+    """By all processes together; what trains nothing, by the first."""
+    if isinstance(experiment, Study | Trap):
+        training.launch()
+        return of_first(lambda: system.train(experiment, size, seed=seed, budget_s=budget_s))
+    return system.train(experiment, size, seed=seed, budget_s=budget_s, parts=parts)
+
+
+@contextmanager
+def _first_speaks() -> Iterator[None]:
+    """Of several processes the others end with the block, however it ends: the first says how."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if is_first():
+            raise
+    if not is_first():
+        sys.exit(DONE)
 
 
 def evaluate(options: argparse.Namespace) -> Result:
@@ -91,13 +121,15 @@ def reproduce(options: argparse.Namespace) -> Result:
     system, _, _, tables = SYSTEMS[options.system]
     size, deadline = preset(options).size, time.monotonic() + options.budget
     trained, open_ = [], []
-    for seed in options.seeds:
-        for experiment in system.missing(size, seed, options.only or ()):
-            name, left = experiment.run_name(size, seed), deadline - time.monotonic()
-            if left > 0:
-                print(f"{name} …", flush=True)
-            done = left > 0 and system.train(experiment, size, seed=seed, budget_s=left)
-            (trained if done else open_).append(name)
+    training.launch()
+    with _first_speaks():
+        for seed in options.seeds:
+            for experiment in of_first(partial(system.missing, size, seed, options.only or ())):
+                name, left = experiment.run_name(size, seed), of_first(lambda: deadline - time.monotonic())
+                if left > 0 and is_first():
+                    print(f"{name} …", flush=True)
+                done = left > 0 and _train(system, experiment, size, seed, left)
+                (trained if done else open_).append(name)
     data = {"trained": trained, "missing": open_, "tables": tables(size)}
     return Result(data["tables"], data, STOPPED if open_ else 0)
 
@@ -121,6 +153,9 @@ def add(commands: argparse._SubParsersAction) -> None:
         parser.add_argument("--experiment", metavar="NAME", help="unset: the one that its notebooks begin with")
         add_preset(parser)
         add_seed(parser, "of the run")
+    one.add_argument("--parts", type=whole(1, 4096), metavar="N",
+                     help="take each batch in N parts, for less memory, or to go on with N processes later; unset: "
+                          "as the run began, else one per process")  # fmt: skip
     add_budget(one)
 
     every = command(commands, reproduce, "reproduce",

@@ -24,6 +24,7 @@ from musiclib.diffroll.model import BANDS, MASKED, DiffRoll, DiffRollConfig
 from musiclib.diffroll.recordings import Recorded
 from musiclib.pieces import Corpus, Piece
 from musiclib.presets import default_device
+from musiclib.processes import of_first
 from musiclib.reproduction import Run, Study, checkpoint, ensure_trained
 from musiclib.synth import NoteBank
 
@@ -146,9 +147,14 @@ def test_scores(model: DiffRoll, own: Sequence[Clip], corpora_: tuple[str, ...])
     return scores
 
 
-def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s: float = math.inf) -> bool:
+def train(
+    experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s: float = math.inf, parts: int | None = None
+) -> bool:
     """Trains one experiment, or goes on where it stopped; when it is done, writes its weights and its ledger entry. A
     study asks its trained model.
+
+    Args:
+        parts: of a batch, see `training.fit`.
 
     Returns:
         Whether it is done.
@@ -157,6 +163,7 @@ def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s:
         model = load(find(experiment.of).run_name(size, seed))
         reproduction.ask(experiment, studies.KINDS[experiment.kind], model, size, seed)
         return True
+    fabric = training.launch()
     run = Run("diffroll", experiment, size, seed, experiment.training_config(size, seed))
     torch.manual_seed(seed)
     model = DiffRoll(experiment.model_config(size))
@@ -164,17 +171,20 @@ def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s:
         model.load_state_dict(load(find(before).run_name(size, seed)).state_dict())
     own, hears = validation_clips(experiment.corpora, experiment.varied), experiment.dropout < 1
     history = training.fit(
-        model, loss_of(experiment, size), EXAMPLES, run.training, run=run.folder, select="f1", budget_s=budget_s,
-        evaluate=(lambda model: validate(model, own)) if hears else None,
+        model, loss_of(experiment, size), EXAMPLES, run.training, fabric=fabric, run=run.folder, select="f1",
+        budget_s=budget_s, parts=parts, evaluate=(lambda model: validate(model, own)) if hears else None,
     )  # fmt: skip
-    if not history.finished:
-        return False
-    if hears:
-        training.load_weights(run.folder / "best.safetensors", model)
-    model.to(default_device()).eval()
-    scores = test_scores(model, own, experiment.corpora) if hears else {}
-    run.finish(model, scores, history, sampling=asdict(evaluation.FAST))
-    return True
+
+    def finish() -> None:
+        if hears:
+            training.load_weights(run.folder / "best.safetensors", model)
+        model.to(default_device()).eval()
+        scores = test_scores(model, own, experiment.corpora) if hears else {}
+        run.finish(model, scores, history, sampling=asdict(evaluation.FAST))
+
+    if history.finished:
+        of_first(finish)
+    return history.finished
 
 
 def evaluate(experiment: Experiment, size: str, *, seed: int = 0) -> dict[str, Any]:

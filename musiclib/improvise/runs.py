@@ -18,12 +18,18 @@ from musiclib.improvise.experiments import EXPERIMENTS, STUDIES, Experiment, fin
 from musiclib.improvise.vae import BarVAE, BarVAEConfig
 from musiclib.pieces import SPLITS
 from musiclib.presets import default_device
+from musiclib.processes import of_first
 from musiclib.reproduction import Run, Study, checkpoint, ensure_trained
 
 
-def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s: float = math.inf) -> bool:
+def train(
+    experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s: float = math.inf, parts: int | None = None
+) -> bool:
     """Trains one experiment, or goes on where it stopped; when it is done, writes its weights and its ledger entry. A
     study asks its trained model.
+
+    Args:
+        parts: of a batch, see `training.fit`.
 
     Returns:
         Whether it is done.
@@ -32,6 +38,7 @@ def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s:
         model = load(find(experiment.of).run_name(size, seed))
         reproduction.ask(experiment, studies.KINDS[experiment.kind], model, "paper", seed)
         return True
+    fabric = training.launch()
     run = Run("improvise", experiment, "paper", seed, experiment.training_config(seed))
     torch.manual_seed(seed)
     model = BarVAE(experiment.model_config())
@@ -45,15 +52,18 @@ def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s:
         return (distortion + experiment.beta * rate).mean()
 
     history = training.fit(
-        model, loss, len(splits["train"]), run.training, run=run.folder, select="-loss", budget_s=budget_s,
-        evaluate=lambda model: reconstruction(model, splits["valid"]),
+        model, loss, len(splits["train"]), run.training, fabric=fabric, run=run.folder, select="-loss",
+        budget_s=budget_s, parts=parts, evaluate=lambda model: reconstruction(model, splits["valid"]),
     )  # fmt: skip
-    if not history.finished:
-        return False
-    training.load_weights(run.folder / "best.safetensors", model)
-    scores = {split: reconstruction(model, splits[split]) for split in ("valid", "test")}
-    run.finish(model, scores, history, train_bars=len(splits["train"]))
-    return True
+
+    def finish() -> None:
+        training.load_weights(run.folder / "best.safetensors", model)
+        scores = {split: reconstruction(model, splits[split]) for split in ("valid", "test")}
+        run.finish(model, scores, history, train_bars=len(splits["train"]))
+
+    if history.finished:
+        of_first(finish)
+    return history.finished
 
 
 def evaluate(experiment: Experiment, size: str, *, seed: int = 0) -> dict[str, dict[str, float]]:

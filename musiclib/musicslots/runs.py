@@ -26,6 +26,7 @@ from musiclib.musicslots.experiments import EXPERIMENTS, STUDIES, Experiment, fi
 from musiclib.musicslots.model import MusicSlots, MusicSlotsConfig, reconstruction_loss
 from musiclib.musicslots.probes import LatentProbe, ProbeConfig, SlotProbe, exact
 from musiclib.presets import default_device
+from musiclib.processes import of_first
 from musiclib.reproduction import Run, Study, checkpoint, ensure_trained
 
 VALIDATION_CHORDS = 256  # scored while training, of the split that selects the best weights
@@ -160,9 +161,14 @@ TASKS = {
 # ----------------------------------------------------------------------------------------------------------- runs
 
 
-def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s: float = math.inf) -> bool:
+def train(
+    experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s: float = math.inf, parts: int | None = None
+) -> bool:
     """Trains one experiment, or goes on where it stopped; when it is done, writes its weights and its ledger entry. A
     study asks its trained model.
+
+    Args:
+        parts: of a batch, see `training.fit`.
 
     Returns:
         Whether it is done.
@@ -171,22 +177,30 @@ def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s:
         model = load(find(experiment.of).run_name(size, seed))
         reproduction.ask(experiment, studies.KINDS[experiment.kind], model, size, seed)
         return True
+    fabric = training.launch()
     run = Run("musicslots", experiment, size, seed, experiment.training_config(size, seed))
     torch.manual_seed(seed)
-    task, history = TASKS[experiment.kind](experiment, size, seed), None
+    with fabric.rank_zero_first():  # what is downloaded is kept for the others
+        task, history = TASKS[experiment.kind](experiment, size, seed), None
     if before := experiment.adjustment(size).starts_from:
         training.load_weights(checkpoint(find(before).run_name(size, seed)), task.model)
     if run.training.steps:
         history = training.fit(
-            task.model, task.loss, len(task.data.train), run.training, run=run.folder, budget_s=budget_s,
-            select=task.select, evaluate=lambda model: task.scores(model, "valid", VALIDATION_CHORDS),
+            task.model, task.loss, len(task.data.train), run.training, fabric=fabric, run=run.folder,
+            budget_s=budget_s, parts=parts, select=task.select,
+            evaluate=lambda model: task.scores(model, "valid", VALIDATION_CHORDS),
         )  # fmt: skip
         if not history.finished:
             return False
-        training.load_weights(run.folder / "best.safetensors", task.model)
-    scores = {"valid": task.scores(task.model, "valid"), "test": _test_scores(task, experiment, size)}
-    facts = {"chorales": corpora.chorales()[1]} if experiment.dataset.startswith("JSB") else {}
-    run.finish(task.model, scores, history, **facts)
+
+    def finish() -> None:
+        if history:
+            training.load_weights(run.folder / "best.safetensors", task.model)
+        scores = {"valid": task.scores(task.model, "valid"), "test": _test_scores(task, experiment, size)}
+        facts = {"chorales": corpora.chorales()[1]} if experiment.dataset.startswith("JSB") else {}
+        run.finish(task.model, scores, history, **facts)
+
+    of_first(finish)
     return True
 
 

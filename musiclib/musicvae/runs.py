@@ -19,6 +19,7 @@ from musiclib.musicvae.experiments import EXPERIMENTS, STUDIES, Experiment, find
 from musiclib.musicvae.model import MusicVAE, MusicVAEConfig
 from musiclib.pieces import SPLITS
 from musiclib.presets import default_device
+from musiclib.processes import of_first
 from musiclib.reproduction import Run, Study, checkpoint, ensure_trained
 
 VALIDATION_WINDOWS = 512  # scored while training
@@ -26,9 +27,14 @@ SELECT = {"melody": "sampled", "roll": "sampled_note_f1"}  # the score that choo
 SAMPLES = 8  # drawn from every kept state of a run
 
 
-def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s: float = math.inf) -> bool:
+def train(
+    experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s: float = math.inf, parts: int | None = None
+) -> bool:
     """Trains one experiment, or goes on where it stopped; when it is done, writes its weights and its ledger entry. A
     study asks its trained model.
+
+    Args:
+        parts: of a batch, see `training.fit`.
 
     Returns:
         Whether it is done.
@@ -37,6 +43,7 @@ def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s:
         model = load(find(experiment.of).run_name(size, seed))
         reproduction.ask(experiment, studies.KINDS[experiment.kind], model, size, seed)
         return True
+    fabric = training.launch()
     run = Run("musicvae", experiment, size, seed, experiment.training_config(size, seed))
     torch.manual_seed(seed)
     model = MusicVAE(experiment.model_config(size))
@@ -47,19 +54,23 @@ def train(experiment: Experiment | Study, size: str, *, seed: int = 0, budget_s:
     kept = {epoch: epoch * per_epoch for epoch in experiment.epochs if epoch * per_epoch <= run.training.steps}
     history = training.fit(
         model, lambda model, index, step: model(data["train"].transposed(index), step).total, len(data["train"]),
-        run.training, run=run.folder, budget_s=budget_s, select=SELECT[experiment.kind], snapshots=kept.values(),
-        evaluate=lambda model: reconstruction(model, data["valid"], VALIDATION_WINDOWS),
+        run.training, fabric=fabric, run=run.folder, budget_s=budget_s, parts=parts, select=SELECT[experiment.kind],
+        snapshots=kept.values(), evaluate=lambda model: reconstruction(model, data["valid"], VALIDATION_WINDOWS),
     )  # fmt: skip
-    if not history.finished:
-        return False
-    if kept:
-        states = {epoch: run.folder / f"step-{step}.safetensors" for epoch, step in kept.items()}
-        _save_samples((paths.DATA if run.ships else run.folder) / "samples" / f"{run.name}.safetensors", model, states)
-    training.load_weights(run.folder / "best.safetensors", model)
-    scores = {"valid": reconstruction(model, data["valid"]), "test": _test_scores(model, experiment, size, seed)}
-    scores["valid"]["active_dimensions"] = active_dimensions(model, data["valid"])
-    run.finish(model, scores, history, train_windows=len(data["train"]))
-    return True
+
+    def finish() -> None:
+        if kept:
+            states = {epoch: run.folder / f"step-{step}.safetensors" for epoch, step in kept.items()}
+            samples = (paths.DATA if run.ships else run.folder) / "samples" / f"{run.name}.safetensors"
+            _save_samples(samples, model, states)
+        training.load_weights(run.folder / "best.safetensors", model)
+        scores = {"valid": reconstruction(model, data["valid"]), "test": _test_scores(model, experiment, size, seed)}
+        scores["valid"]["active_dimensions"] = active_dimensions(model, data["valid"])
+        run.finish(model, scores, history, train_windows=len(data["train"]))
+
+    if history.finished:
+        of_first(finish)
+    return history.finished
 
 
 def evaluate(experiment: Experiment, size: str, *, seed: int = 0) -> dict[str, dict]:
