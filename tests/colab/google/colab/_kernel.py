@@ -1,8 +1,7 @@
+from google.colab._shell import Shell
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
 from traitlets import Type
-
-from google.colab._shell import Shell
 
 
 class Kernel(IPythonKernel):
