@@ -2,10 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: course test lab bench reproduce gpu badges setup
+.PHONY: course book test lab bench reproduce gpu badges setup
 
 course: setup          ## execute all notebooks in order, write their pages to build/course/
 	$(BIN)/python -m musiclib course
+
+book: setup            ## the notebooks as a static site, build/book/index.html; it opens from disk
+	$(BIN)/python book/build.py
 
 test: setup            ## style, tests, and every notebook under nbval
 	@bash .ci/chromium

@@ -45,7 +45,7 @@ class Stage:
     def fill(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.copytree(BOOK / "_static", self.folder / "_static")
-        for name in ("_toc.yml", "pictures.py"):
+        for name in ("_toc.yml", "offline.py"):
             shutil.copy(BOOK / name, self.folder)
         config = (BOOK / "_config.yml").read_text().replace("OWNER/NAME", badges.repository())
         (self.folder / "_config.yml").write_text(config)
