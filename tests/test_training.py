@@ -255,6 +255,70 @@ def test_a_killed_run_resumed_is_the_same_run(data, tmp_path):
     assert_same_weights(resumed, whole)
 
 
+# ------------------------------------------------------------------------------------------- a batch in parts
+
+
+def test_a_step_in_parts_is_the_mean_of_its_parts(data):
+    """Part p has every third example from the p-th on and noise of its own; their gradients are averaged. By hand."""
+    config = replace(CONFIG, steps=1, batch=6, clip_norm=None)
+    seen, states, grads = [], [], []
+
+    def loss(model, index, step):
+        seen.append(index.tolist())
+        states.append(torch.random.get_rng_state())
+        x = data.batch(index)
+        value = reconstruction_loss(x, model(x))
+        grads.append(value.detach())
+        return value
+
+    history = fit(fresh_model(), loss, len(data), config, parts=3, progress=False)
+    whole = shuffled_index(len(data), 6, 0, config.seed).tolist()
+    assert seen == [whole[0::3], whole[1::3], whole[2::3]]
+    assert len({tuple(state.tolist()) for state in states}) == 3
+    assert history.loss[0] == pytest.approx(float(sum(grads)) / 3, rel=1e-6)
+    assert history.parts == 3
+
+
+def test_parts_average_gradients():
+    """Where there is no noise, the parts' gradients add up to the batch's own."""
+
+    @dataclass(frozen=True)
+    class Nothing:
+        pass
+
+    inputs = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
+    gradients = []
+    for parts in (1, 2, 4):
+        torch.manual_seed(0)
+        model = nn.Linear(3, 1)
+        model.config = Nothing()
+        added = []
+        model.weight.register_post_accumulate_grad_hook(lambda weight, added=added: added.append(weight.grad.clone()))
+        fit(
+            model, lambda model, index, step: (inputs[index] @ model.weight.T).square().mean(), 8,
+            TrainingConfig(steps=1, batch=8), parts=parts, progress=False,
+        )  # fmt: skip
+        assert len(added) == parts
+        gradients.append(added[-1])
+    for other in gradients[1:]:
+        torch.testing.assert_close(other, gradients[0])
+
+
+def test_a_run_goes_on_in_the_parts_it_began_with(data, tmp_path):
+    _, whole = train(data, tmp_path / "whole", parts=2)
+    train(data, tmp_path / "cut", parts=2, budget_s=0)
+    _, history = train(data, tmp_path / "cut")
+    assert (history.loss, history.parts) == (whole.loss, 2)
+    assert history.loss != train(data)[1].loss
+    with pytest.raises(CheckpointError, match=r"belongs to a run with parts=2, not 4: choose another folder"):
+        train(data, tmp_path / "cut", parts=4)
+
+
+def test_parts_divide_the_batch(data):
+    with pytest.raises(ValueError, match="A batch of 4 does not fall into 3 equal parts"):
+        train(data, parts=3)
+
+
 # -------------------------------------------------------------------------------------------- damaged checkpoints
 
 

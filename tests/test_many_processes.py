@@ -1,0 +1,136 @@
+"""Several processes train what one does: under `fabric run` and under torchrun, stopped, interrupted and resumed.
+
+They run on CPUs and speak over gloo. A batch is in two parts throughout, so all walk one curve.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+pytestmark = pytest.mark.slow
+
+SCRIPT = str(Path(__file__).parent / "tiny_runs.py")
+BIN = Path(sys.executable).parent
+EVERY_SYSTEM = (
+    ("musicslots", "--experiment", "jazznet-single-none"),
+    ("musicvae", "--experiment", "melody-2"),
+    ("improvise", "--experiment", "chorales"),
+    ("diffroll", "--experiment", "rolls-only"),
+    ("diffroll", "--experiment", "fiftieth-pretrained-0+1"),  # two streams in one loss; needs the one before
+)
+CHORALES = "train", "improvise", "--preset", "quick"
+SAME = {"rtol": 1e-5, "atol": 1e-6}  # floating point sums in another order; on one machine they agree to the last bit
+
+
+def start(launcher, folder, steps, *arguments):
+    """A process, or a launcher of several, in a session of its own."""
+    return subprocess.Popen(
+        [*launcher, SCRIPT, str(folder), str(steps), *arguments], env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+
+
+def run(launcher, folder, steps, *arguments):
+    process = start(launcher, folder, steps, *arguments)
+    try:
+        out, errors = process.communicate(timeout=300)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    return process.returncode, out, errors
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def one():
+    return [sys.executable]
+
+
+def fabric_run():
+    return [str(BIN / "fabric"), "run", "--accelerator", "cpu", "--devices", "2", "--main-port", str(free_port())]
+
+
+def torchrun():
+    return [str(BIN / "torchrun"), "--nproc-per-node", "2", "--master-port", str(free_port())]
+
+
+def state(folder, run):
+    return torch.load(folder / "runs" / run / "last.pt", weights_only=True)
+
+
+def assert_same_run(a, b):
+    """Losses of all steps, weights at the end."""
+    torch.testing.assert_close(torch.tensor(a["history"]["loss"]), torch.tensor(b["history"]["loss"]), **SAME)
+    for name, weights in b["model"].items():
+        torch.testing.assert_close(a["model"][name], weights, **SAME)
+
+
+def test_two_processes_train_every_system_as_one_does(tmp_path):
+    for folder, launcher, parts in (("one", one(), ("--parts", "2")), ("two", fabric_run(), ())):
+        commands = [word for named in EVERY_SYSTEM for word in ("train", *named, "--preset", "quick", *parts, ",")]
+        code, out, errors = run(launcher, tmp_path / folder, 4, *commands)
+        assert code == 0, errors
+        assert len(out.splitlines()) == len(EVERY_SYSTEM)  # one process speaks
+    names = sorted(path.stem for path in (tmp_path / "one" / "results").iterdir())
+    assert len(names) == len(EVERY_SYSTEM)
+    assert sorted(path.stem for path in (tmp_path / "two" / "results").iterdir()) == names
+    for name in names:
+        whole, shared = state(tmp_path / "one", name), state(tmp_path / "two", name)
+        assert shared["history"]["parts"] == 2 and len(shared["history"]["loss"]) == 4
+        assert_same_run(shared, whole)
+        entry = json.loads((tmp_path / "two" / "results" / f"{name}.json").read_text())
+        assert entry["config"]["parts"] == 2
+        assert not list((tmp_path / "two" / "runs" / name).glob(".*"))  # nobody leaves half a file
+
+
+@pytest.fixture(scope="module")
+def chorales(tmp_path_factory):
+    """One process, 300 steps of two parts."""
+    folder = tmp_path_factory.mktemp("one")
+    code, _, errors = run(one(), folder, 300, *CHORALES, "--parts", "2")
+    assert code == 0, errors
+    return state(folder, "improvise-chorales")
+
+
+def assert_ends_as(whole, folder):
+    """One process goes on where two stopped, and needs not be told of parts; the ledger has one entry."""
+    code, out, errors = run(one(), folder, 300, *CHORALES)
+    assert code == 0, errors
+    assert out == "improvise-chorales: done, in the ledger\n"
+    assert_same_run(state(folder, "improvise-chorales"), whole)
+    assert [path.name for path in (folder / "results").iterdir()] == ["improvise-chorales.json"]
+
+
+def test_a_budget_stops_torchrun_s_processes_and_one_goes_on(tmp_path, chorales):
+    code, out, errors = run(torchrun(), tmp_path, 300, *CHORALES, "--budget", "0")
+    assert code == 1, errors  # torchrun's, for the first process's 3
+    assert out == "improvise-chorales: not done yet; the same command goes on\n"
+    assert len(state(tmp_path, "improvise-chorales")["history"]["loss"]) == 1
+    assert_ends_as(chorales, tmp_path)
+
+
+def test_ctrl_c_stops_all_at_the_same_step_and_one_goes_on(tmp_path, chorales):
+    process = start(fabric_run(), tmp_path, 300, *CHORALES)
+    seen = ""
+    while "/300 [" not in seen:  # the bar
+        letter = process.stderr.read(1)
+        assert letter, seen
+        seen += letter
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=120)
+    done = len(state(tmp_path, "improvise-chorales")["history"]["loss"])
+    assert process.returncode and out == ""
+    assert errors.count(f"error: Interrupted: {done} of 300 steps are saved") == 1
+    assert 0 < done < 300
+    assert_ends_as(chorales, tmp_path)
