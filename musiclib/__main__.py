@@ -13,7 +13,7 @@ from musiclib import progress
 try:
     import torch
 
-    from musiclib.commands import doctor, keeping, learning, music
+    from musiclib.commands import doctor, keeping, learning, music, teaching
     from musiclib.commands.options import FAULT, INTERRUPTED
 except (ImportError, OSError) as error:  # an installation by halves, or torch and torchaudio of different releases
     sys.exit(
@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     commands = main.add_subparsers(required=True, metavar="command")
-    for module in (doctor, learning, music, keeping):
+    for module in (doctor, learning, music, teaching, keeping):
         module.add(commands)
     return main
 

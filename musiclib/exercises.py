@@ -1,8 +1,8 @@
 """The verdict on an exercise: a sentence to whoever works at it, points to whoever grades a class.
 
-A check is a function that returns a sentence. An unanswered exercise must not stop the notebook, so its sentence is only
-printed. nbgrader gives the points of a cell that does not raise, so under nbgrader every other sentence than "Well done"
-is raised as well.
+A check is a function that returns a sentence. An unanswered exercise must not stop the notebook, so its sentence is
+only printed. nbgrader gives points for every cell that does not raise, so when it grades, every other sentence than
+"Well done" is raised as well.
 
 Notebook: the exercises at the end of each.
 """

@@ -110,10 +110,19 @@ def append_vote(path: Path, vote: Vote) -> None:
     lines = path.read_bytes().decode("utf-8") if path.exists() else _line(COLUMNS)
     if not lines.endswith("\n"):
         lines += "\n"  # as some editors leave a file
-    values = {column: getattr(vote, column) for column in COLUMNS}
-    values |= {"time": vote.time.isoformat(), "seconds": f"{vote.seconds:.1f}"}
     with atomic(path) as temporary:
-        temporary.write_text(lines + _line(values.values()), encoding="utf-8", newline="")
+        temporary.write_text(lines + _row(vote), encoding="utf-8", newline="")
+
+
+def write_votes(path: Path, votes: Iterable[Vote]) -> None:
+    """Writes a file anew, with the votes of any number of listeners; `read_votes` reads it like one of theirs."""
+    with atomic(path) as temporary:
+        temporary.write_text(_line(COLUMNS) + "".join(map(_row, votes)), encoding="utf-8", newline="")
+
+
+def _row(vote: Vote) -> str:
+    values = {column: getattr(vote, column) for column in COLUMNS}
+    return _line((values | {"time": vote.time.isoformat(), "seconds": f"{vote.seconds:.1f}"}).values())
 
 
 def _line(values: Iterable) -> str:
@@ -125,15 +134,21 @@ def _line(values: Iterable) -> str:
 def read_votes(source: Path | str | Iterable[Path | str]) -> list[Vote]:
     """The votes of many files, in order of time. Of several by one listener about one pair the last counts.
 
+    A name is one listener. A file that was copied, or handed in again with more votes, counts once. Two files of one
+    name that tell of different votes about one pair may be two people's, or one's who began anew: that is asked.
+
     Args:
-        source: a folder, of which all CSV files are read; or a file; or files.
+        source: a folder, of which all CSV files are read, also those in folders in it; or a file; or files.
 
     Raises:
-        VotesError: there are none, a line is damaged, or two files are about different sounds.
+        VotesError: there are none, a line is damaged, two files are about different sounds, or two files of one name
+            contradict each other.
     """
+    files = {path: list(_read(path)) for path in _files(source)}
+    _refuse_namesakes(files)
     latest: dict[tuple[str, str], Vote] = {}
     first: tuple[Path, str] | None = None
-    found = [(path, vote) for path in _files(source) for vote in _read(path)]
+    found = [(path, vote) for path, votes in files.items() for vote in votes]
     for path, vote in sorted(found, key=lambda pair: pair[1].time):
         first = first or (path, vote.stimuli)
         if vote.stimuli != first[1]:
@@ -146,12 +161,28 @@ def read_votes(source: Path | str | Iterable[Path | str]) -> list[Vote]:
     return list(latest.values())
 
 
+def _refuse_namesakes(files: dict[Path, list[Vote]]) -> None:
+    by_listener: dict[str, list[tuple[Path, set[Vote]]]] = {}
+    for path, votes in files.items():
+        for listener in {vote.listener for vote in votes}:
+            own = {vote for vote in votes if vote.listener == listener}
+            for other, theirs in by_listener.setdefault(listener, []):
+                both = {vote.trial for vote in own} & {vote.trial for vote in theirs}
+                if both and not (own <= theirs or theirs <= own):
+                    raise VotesError(
+                        f"{other} and {path} are both by {listener!r} and differ about {min(both)}: if these are two "
+                        "people, give one another name in the file; if it is one, keep the file that counts."
+                    )
+            by_listener[listener].append((path, own))
+
+
 def _files(source: Path | str | Iterable[Path | str]) -> list[Path]:
     if not isinstance(source, Path | str):
         return [Path(path) for path in source]
     if not Path(source).is_dir():
         return [Path(source)]
-    files = sorted(path for path in Path(source).glob("*.csv") if not path.name.startswith("."))
+    found = (path for path in Path(source).rglob("*.csv") if path.is_file())
+    files = sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(source).parts))
     if not files:
         raise VotesError(f"The folder {source} has no CSV file: collect the listeners' files in it.")
     return files

@@ -1,5 +1,6 @@
 """Votes: files that stay whole, many that add up, and statistics with known values."""
 
+import json
 import math
 import os
 from dataclasses import replace
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from musiclib import paths
+from musiclib.__main__ import main
 from musiclib.votes import (
     CANNOT_TELL,
     COLUMNS,
@@ -26,6 +28,7 @@ from musiclib.votes import (
     summary,
     table,
     votes_path,
+    write_votes,
 )
 
 START = datetime(2026, 5, 4, 10, 30, tzinfo=UTC)
@@ -113,12 +116,50 @@ def test_a_folder_merges(tmp_path):
 
 
 def test_of_two_votes_about_a_pair_the_last_counts(tmp_path):
-    """In one file, in a copy, and whatever the files are called."""
     later = replace(vote(0, "B"), time=START + timedelta(hours=1))
-    path = written(tmp_path / "b.csv", vote(0), vote(1))
-    (tmp_path / "b (copy).csv").write_bytes(path.read_bytes())
-    written(tmp_path / "a.csv", later)
+    assert read_votes(written(tmp_path / "ann.csv", vote(0), vote(1), later)) == [vote(1), later]
+
+
+def test_a_file_handed_in_twice_counts_once(tmp_path):
+    """As a copy, with more votes the second time, and with a changed mind; whatever the files are called."""
+    later = replace(vote(0, "B"), time=START + timedelta(hours=1))
+    written(tmp_path / "z" / "ann.csv", vote(0))
+    written(tmp_path / "b" / "ann (1).csv", vote(0), vote(1))
+    written(tmp_path / "c" / "ann.csv", vote(0), vote(1))
+    written(tmp_path / "a.csv", vote(0), vote(1), later)
     assert read_votes(tmp_path) == [vote(1), later]
+
+
+def test_a_listener_goes_on_in_another_file(tmp_path):
+    written(tmp_path / "laptop.csv", vote(0))
+    written(tmp_path / "phone.csv", vote(1))
+    assert read_votes(tmp_path) == [vote(0), vote(1)]
+
+
+def test_two_people_of_one_name_are_not_taken_for_one(tmp_path):
+    """Nor one who began anew for two: it is asked who they are. With another name both count."""
+    written(tmp_path / "one" / "votes-ann.csv", vote(0), vote(1))
+    other = written(tmp_path / "two" / "votes-ann.csv", replace(vote(0), seconds=8.0), vote(2))
+    with pytest.raises(VotesError, match=r"one/votes-ann\.csv and .*two/votes-ann\.csv are both by 'Ann' and .* pair0"):
+        read_votes(tmp_path)
+    other.write_text(other.read_text().replace("Ann,", "Ann B,"))
+    assert len(read_votes(tmp_path)) == 4
+
+
+def test_many_listeners_in_one_file(tmp_path):
+    """As merged: it says the same as the files it was made from, alone and beside them."""
+    votes = [vote(0), vote(1, CANNOT_TELL, listener="Ben, of course"), vote(2, "B", "markov", "human")]
+    written(tmp_path / "ann.csv", votes[0], votes[2])
+    written(tmp_path / "ben.csv", votes[1])
+    write_votes(tmp_path / "all.csv", read_votes(tmp_path))
+    assert read_votes(tmp_path / "all.csv") == read_votes(tmp_path) == votes
+
+
+def test_folders_that_begin_with_a_dot_are_left_alone(tmp_path):
+    """Jupyter keeps old versions in one."""
+    written(tmp_path / "ann" / "votes.csv", vote(0))
+    written(tmp_path / "ann" / ".ipynb_checkpoints" / "votes-checkpoint.csv", replace(vote(0), seconds=1.0))
+    assert read_votes(tmp_path) == [vote(0)]
 
 
 def test_votes_about_other_sounds_are_refused(tmp_path):
@@ -292,3 +333,37 @@ def test_the_figure_shows_shares_intervals_and_targets():
         assert any(line == pytest.approx(list(expected)) for line in drawn)
     assert [label.get_text() for label in axes.get_yticklabels()] == ["human/model", "human/markov"]
     assert axes.get_ylim()[0] > axes.get_ylim()[1], "the first row is on top"
+
+
+# ------------------------------------------------------------------------------------------------- command line
+
+
+def test_the_class_s_votes_merge(tmp_path, capsys):
+    """Ann votes for the machine once and for the human once, Ben for the machine twice."""
+    written(tmp_path / "in" / "ann" / "votes-ann.csv", vote(0, "A"), vote(1, "B"))
+    written(tmp_path / "in" / "ben" / "votes-ben.csv", vote(0, "B", listener="Ben"), vote(1, "B", listener="Ben"))
+    assert main(["votes", str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
+    assert "4 votes of 2 listeners" in (printed := capsys.readouterr().out)
+    assert "| human/model | 1 | 3 | 0 | 75% | 19% to 99% | 0.625 |" in printed
+    assert len(read_votes(tmp_path / "out" / "votes.csv")) == 4
+    assert (tmp_path / "out" / "votes.png").read_bytes().startswith(b"\x89PNG")
+    assert main(["votes", str(tmp_path / "in"), "--listeners", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["votes"]
+    assert [(row["pairs"], row["machine"]) for row in rows] == [("Ann, human/model", 1), ("Ben, human/model", 2)]
+
+
+@pytest.mark.parametrize(
+    ("file", "second", "cause"),
+    [
+        ("ben.csv", vote(0, listener="Ben", stimuli="v2"), "ben.csv has votes about other sounds"),
+        ("ann.csv", replace(vote(0), seconds=1.0), "are both by 'Ann'"),
+    ],
+)
+def test_votes_that_do_not_add_up(tmp_path, capsys, file, second, cause):
+    written(tmp_path / "in" / "1" / "ann.csv", vote(0))
+    written(tmp_path / "in" / "2" / file, second)
+    assert main(["votes", str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert cause in error
+    assert error.startswith("error: ") and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
