@@ -1,6 +1,9 @@
 """Recordings from files: any format, rate and number of channels in, mono at 16 kHz out; and back to WAV."""
 
+import os
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -23,7 +26,7 @@ class AudioError(ValueError):
     """A recording cannot be used: the message names it, and says why and what helps."""
 
 
-def load_audio(path: Path | str, longest_s: float | None = None) -> Tensor:
+def load_audio(path: Path | str, longest_s: float | None = None, shortest_s: float = 0.0) -> Tensor:
     """A recording as mono at 16 kHz, (samples,); channels are averaged.
 
     A truncated file gives the part that is there: a header's length is never believed, since a damaged one promises
@@ -31,12 +34,15 @@ def load_audio(path: Path | str, longest_s: float | None = None) -> Tensor:
 
     Args:
         path: WAV, FLAC, OGG, MP3 or whatever else libsndfile reads.
-        longest_s: a longer recording is an error, found without reading all of it.
+        longest_s: a longer recording is an error, found without reading all of it. shortest_s: so is a shorter one.
 
     Raises:
-        AudioError: there is no such file, it is not readable, not audio, damaged, empty, silent or too long.
+        AudioError: there is no such file, it is not readable, not audio, damaged, empty, silent, too long or too short.
     """
-    return torch.cat(list(stream_audio(path, longest_s)))
+    waveform = torch.cat(list(stream_audio(path, longest_s)))
+    if (seconds := len(waveform) / SAMPLE_RATE_HZ) < shortest_s:
+        raise AudioError(f"{path} lasts {seconds:.3f} s, too short: at least {shortest_s:g} s are needed.")
+    return waveform
 
 
 def stream_audio(path: Path | str, longest_s: float | None = None) -> Iterator[Tensor]:
@@ -49,7 +55,7 @@ def stream_audio(path: Path | str, longest_s: float | None = None) -> Iterator[T
     path = Path(path)
     _check_file(path)
     try:
-        with soundfile.SoundFile(path) as file:
+        with _opened(path) as file:
             yield from _resampled(_mono(path, file, longest_s), file.samplerate)
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a name such as x.raw, which tells no format
         raise AudioError(
@@ -60,10 +66,10 @@ def stream_audio(path: Path | str, longest_s: float | None = None) -> Iterator[T
 def claimed_s(path: Path | str) -> float | None:
     """How many seconds a recording's header promises; None where it promises nothing, or what the file cannot hold."""
     try:
-        about = soundfile.info(path)
+        with _opened(path) as file:
+            seconds = file.frames / file.samplerate
     except (soundfile.SoundFileError, TypeError, OSError):
         return None
-    seconds = about.frames / about.samplerate
     return seconds if 0 < seconds < Path(path).stat().st_size else None  # no format needs less than a byte a second
 
 
@@ -76,12 +82,40 @@ def load_part(path: Path | str, start_s: float, seconds: float) -> Tensor:
     path = Path(path)
     _check_file(path)
     try:
-        with soundfile.SoundFile(path) as file:
-            file.seek(min(file.frames, round(start_s * file.samplerate)))
-            block = file.read(round(seconds * file.samplerate), dtype="float32", always_2d=True)
+        with _opened(path) as file:
+            with _unheard():
+                file.seek(min(file.frames, round(start_s * file.samplerate)))
+                block = file.read(round(seconds * file.samplerate), dtype="float32", always_2d=True)
             return resample(torch.from_numpy(block.mean(axis=1)), file.samplerate)
     except (soundfile.SoundFileError, TypeError) as error:
         raise AudioError(f"{path} is not audio that can be read, or it is damaged: download it again.") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
+    with _unheard():
+        file = soundfile.SoundFile(path)
+    with file:
+        yield file
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Keeps from the terminal what the MP3 decoder, which is C and cannot be asked to be quiet, says about damage."""
+    sys.stderr.flush()
+    try:
+        before = os.dup(2)
+    except OSError:  # this process has no stderr
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(nowhere)
 
 
 def _check_file(path: Path) -> None:
@@ -108,7 +142,7 @@ def _mono(path: Path, file: soundfile.SoundFile, longest_s: float | None) -> Ite
             f"{path} has a sample rate of {file.samplerate} Hz, outside {low_hz} to {high_hz} Hz: save it at 44100 Hz."
         )
     samples, loudest, loudest_mono = 0, 0.0, 0.0
-    while len(block := file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)):
+    while len(block := _block(file)):
         if not np.isfinite(block).all():
             raise AudioError(f"{path} holds samples that are no numbers (NaN or infinity): export it again.")
         mono = block.mean(axis=1)
@@ -126,6 +160,11 @@ def _mono(path: Path, file: soundfile.SoundFile, longest_s: float | None) -> Ite
             f"{path} is silent as mono, since its channels are in opposite phase and cancel: "
             "keep one channel, or invert one."
         )
+
+
+def _block(file: soundfile.SoundFile) -> np.ndarray:
+    with _unheard():
+        return file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)
 
 
 def resample(waveform: Tensor, rate_hz: int) -> Tensor:

@@ -4,7 +4,6 @@ import base64
 import io
 import os
 import re
-import shutil
 import time
 from html import escape
 from pathlib import Path
@@ -17,7 +16,7 @@ from PIL import Image
 
 import musiclib
 from musiclib import alttext, plots
-from musiclib.paths import ROOT
+from musiclib.paths import ROOT, atomic
 from musiclib.presets import Preset, current_preset, default_device
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -76,15 +75,21 @@ def run(output: Path = BUILD, only: list[str] | None = None, write_back: bool = 
         print(f"{verdict} in {wall_s:.0f} s", flush=True)
         still_widgets(notebook)
         shrink_pictures(notebook)
-        nbformat.write(notebook, output / path.name)
-        (output / f"{path.stem}.html").write_text(HTMLExporter().from_notebook_node(notebook)[0])
+        page = HTMLExporter().from_notebook_node(notebook)[0]
+        _write(output / path.name, nbformat.writes(notebook) + "\n")
+        _write(output / f"{path.stem}.html", page)
         if write_back and verdict == "done":
-            nbformat.write(notebook, path)
+            _write(path, nbformat.writes(notebook) + "\n")
         pages.append((path.stem, title(notebook), wall_s, verdict))
-    (output / "index.html").write_text(_index(pages, preset))
-    if (NOTEBOOKS / "solutions").exists():  # the pages link to them
-        shutil.copytree(NOTEBOOKS / "solutions", output / "solutions", dirs_exist_ok=True)
+    _write(output / "index.html", _index(pages, preset))
+    for path in (NOTEBOOKS / "solutions").glob("*.ipynb"):  # the pages link to them
+        _write(output / "solutions" / path.name, path.read_text(encoding="utf-8"))
     return failures
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def still_widgets(notebook: nbformat.NotebookNode) -> None:

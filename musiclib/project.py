@@ -39,6 +39,7 @@ from musiclib.studio import StudioError
 
 VERSION = 1
 MANIFEST = "project.json"
+SHORTEST_S = 0.1  # of a recording: a spectrogram needs some
 NAME = re.compile(r"[a-z0-9]([a-z0-9 _-]{0,38}[a-z0-9])?")
 Music = Tensor | list[Note] | PianoRoll | Slots
 
@@ -138,9 +139,9 @@ class Project:
         """Takes a recording in, (samples,) at 16 kHz; one that is there already changes nothing.
 
         Raises:
-            AudioError: see `audio.load_audio`; it may last up to a minute. StudioError: see `make`.
+            AudioError: see `audio.load_audio`; it may last from 0.1 to 60 s. StudioError: see `make`.
         """
-        sound = audio.load_audio(path, studio.LONGEST_S)
+        sound = audio.load_audio(path, studio.LONGEST_S, SHORTEST_S)
         self._check_name(name, "", "sound")
         before = self._stages.get(name)
         known = before is not None and before.kind.made == "sound" and not before.source

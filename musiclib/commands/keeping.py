@@ -24,6 +24,7 @@ REBUILD = {
 
 
 def rebuild(options: argparse.Namespace) -> Result:
+    check_writable(DATA / options.what)
     print(f"Making {options.what} anew …", flush=True)
     REBUILD[options.what]()
     return Result(f"{options.what}: made anew in {DATA}", {"made": options.what})

@@ -9,7 +9,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from musiclib import ledger, training, traps
+from musiclib import ledger, paths, training, traps
 from musiclib.commands.options import (
     DONE,
     MOST_SEED,
@@ -35,6 +35,7 @@ from musiclib.musicslots import runs as musicslots_runs
 from musiclib.musicvae import experiments as musicvae_experiments
 from musiclib.musicvae import report as musicvae_report
 from musiclib.musicvae import runs as musicvae_runs
+from musiclib.paths import check_writable
 from musiclib.processes import is_first, of_first
 from musiclib.reproduction import Study
 from musiclib.traps import Trap
@@ -70,7 +71,10 @@ def train(options: argparse.Namespace) -> Result:
 def _train(
     system: ModuleType, experiment: Any, size: str, seed: int, budget_s: float, parts: int | None = None
 ) -> bool:
-    """By all processes together; what trains nothing, by the first."""
+    """By all processes together; what trains nothing, by the first. Where its result cannot be kept nothing begins."""
+    name = experiment.run_name(size, seed)
+    for path in (paths.RUNS / name / "last.pt", paths.RESULTS / f"{name}.json"):
+        check_writable(path)
     if isinstance(experiment, Study | Trap):
         training.launch()
         return of_first(lambda: system.train(experiment, size, seed=seed, budget_s=budget_s))

@@ -36,7 +36,7 @@ TRANSCRIBERS = {
 def decompose(options: argparse.Namespace) -> Result:
     folder = options.output or Path(f"{options.recording.stem}-slots")
     decomposing.check_folder(folder)
-    waveform = audio.load_audio(options.recording, decomposing.LONGEST_S)
+    waveform = audio.load_audio(options.recording, decomposing.LONGEST_S, decomposing.SHORTEST_S)
     shown = musicslots_experiments.shown
     model = _trained_model(musicslots_runs, lambda size: shown(size).run_name(size), preset(options).size)
     model = model.resized(options.slots or model.config.slots, options.iterations)

@@ -13,6 +13,7 @@ Notebook: 09 music information dynamics.
 """
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -21,6 +22,18 @@ import numba
 import numpy as np
 
 NONE = -1  # the suffix link of state 0
+
+
+def _compiled(**options: bool) -> Callable[[Callable], Callable]:
+    """`numba.njit`, whose work is kept for the next process where there is a folder that may be written to."""
+
+    def decorate(function: Callable) -> Callable:
+        try:
+            return numba.njit(cache=True, nogil=True, **options)(function)
+        except RuntimeError:
+            return numba.njit(nogil=True, **options)(function)
+
+    return decorate
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,7 +225,7 @@ def best_oracle(distance: np.ndarray, thresholds: np.ndarray | None = None) -> O
     return oracle(distance, search(distance, thresholds).best)
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled()
 def _links(distance, threshold):
     """`oracle`, its lists kept as linked lists in arrays.
 
@@ -274,14 +287,14 @@ class Lists(NamedTuple):
     used: np.ndarray
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled()
 def _no_lists(states, room):
     empty = np.full(states, NONE)
     of_start, value, following = np.empty(states, np.int64), np.empty(room, np.int64), np.empty(room, np.int64)
     return Lists(of_start, empty, empty.copy(), value, following, np.zeros(2, np.int64))
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled()
 def _append(lists, state, value):
     if state == 0:
         lists.of_start[lists.used[1]] = value
@@ -301,7 +314,7 @@ def _append(lists, state, value):
     return lists
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@_compiled(fastmath=True)
 def _least(frames, distances):
     """The smallest distance: a loop that processors run several steps of at once."""
     least = distances[frames[0] - 1]
@@ -311,7 +324,7 @@ def _least(frames, distances):
     return least
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled()
 def _nearest(lists, state, distances, threshold):
     """The nearest frame of a list, of several the first, and its distance."""
     nearest, apart = NONE, np.inf
@@ -331,7 +344,7 @@ def _nearest(lists, state, distances, threshold):
     return nearest, apart
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled()
 def _total_rate(sfx, lrs):
     """The sum of `information_rate(code(sfx, lrs))`."""
     total, new, words, i, n = 0.0, 0, 0, 1, len(sfx) - 1

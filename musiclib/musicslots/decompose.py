@@ -46,6 +46,7 @@ from musiclib.spectrogram import (
 from musiclib.synth import PROGRAM_NAMES, SAMPLE_RATE_HZ, NoteBank
 
 LONGEST_S = 30.0
+SHORTEST_S = FFT_SAMPLES / SAMPLE_RATE_HZ
 LEVEL_DB = 13.7  # the loudest point of a spectrogram, median of 1000 chords of JazzNet-multi's training split
 SILENCE_SAMPLES = round(SILENCE_S * SAMPLE_RATE_HZ)
 LEAD = -(-SILENCE_SAMPLES // HOP_SAMPLES)  # the frame in which a training chord is first heard, 3
@@ -127,10 +128,10 @@ def decompose(model: MusicSlots, waveform: Tensor) -> Slots:
 
 def _check_length(samples: int) -> None:
     seconds = samples / SAMPLE_RATE_HZ
-    if samples < FFT_SAMPLES:
+    if seconds < SHORTEST_S:
         raise AudioError(
             f"The recording lasts {seconds:.3f} s, too short to hear a note in: "
-            f"it takes {FFT_SAMPLES / SAMPLE_RATE_HZ:.3f} s, better 0.5 s."
+            f"it takes {SHORTEST_S:.3f} s, better 0.5 s."
         )
     if seconds > LONGEST_S:
         raise AudioError(f"The recording lasts {seconds:.1f} s: cut it to {LONGEST_S:g} s.")
