@@ -30,6 +30,7 @@ from musiclib.sources import ENDINGS, MAESTRO_STEP_S, Found, Reading, Unusable, 
 
 SHARD = 500
 LONGEST_READ_S = 300
+LONGEST_WAIT_S = 300  # for the first worker of a cluster
 VERDICTS = ("used", "empty", "corrupt", "skipped")
 COLUMNS = ("file", "verdict", "cause", "notes")
 
@@ -157,13 +158,21 @@ def _fill_all(shards: list[Shard], jobs: int, cluster) -> None:
             before = state
 
 
-def _backend(cluster):
+@contextmanager
+def _backend(cluster) -> Iterator[None]:
+    """Where shards are read: here, or by a cluster."""
     if cluster is None:
-        return nullcontext()
+        yield
+        return
     from distributed import Client  # not above: only a cluster needs it
 
-    client = Client(cluster) if isinstance(cluster, str) else cluster
-    return parallel_config(backend="dask", client=client)
+    with Client(cluster) if isinstance(cluster, str) else nullcontext(cluster) as client:
+        try:
+            client.wait_for_workers(1, timeout=LONGEST_WAIT_S)
+        except TimeoutError as error:
+            raise IngestionError(f"The Dask cluster has had no worker for {LONGEST_WAIT_S} s: start some.") from error
+        with parallel_config(backend="dask", client=client):
+            yield
 
 
 def fill(shard: Shard) -> None:

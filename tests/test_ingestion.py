@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -426,6 +427,45 @@ def test_a_dask_cluster_writes_the_same_file(tmp_path, monkeypatch):
         there = ingest(tmp_path / "in", tmp_path / "there.corpus", cluster=cluster.scheduler_address)
     assert there.corpus.read_bytes() == here.corpus.read_bytes()
     assert there.path.read_bytes() == here.path.read_bytes()
+
+
+@pytest.mark.slow
+def test_a_dask_worker_that_is_killed_costs_nothing(tmp_path, monkeypatch):
+    """SIGKILL while it reads: another reads its shard, and the corpus is the same."""
+    distributed = pytest.importorskip("distributed")
+    many(tmp_path / "in")
+    here = ingest(tmp_path / "in", tmp_path / "here.corpus", jobs=1)
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(PATCH.format("time.sleep(0.1)"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))  # of the workers
+    monkeypatch.setattr(ingestion, "SHARD", 6)
+    work = tmp_path / "there.corpus.parts"
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+        ThreadPoolExecutor() as beside,
+    ):
+        victim = next(iter(client.run(os.getpid).values()))
+        running = beside.submit(ingest, tmp_path / "in", tmp_path / "there.corpus", cluster=cluster.scheduler_address)
+        while not list(work.glob("[0-9a-f]*.safetensors")):
+            time.sleep(0.01)
+            assert not running.done()
+        os.kill(victim, signal.SIGKILL)
+        there = running.result()
+    assert there.corpus.read_bytes() == here.corpus.read_bytes()
+    assert there.path.read_bytes() == here.path.read_bytes()
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_without_workers(tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    many(tmp_path / "in", 3)
+    monkeypatch.setattr(ingestion, "LONGEST_WAIT_S", 1)
+    with (
+        distributed.LocalCluster(n_workers=0, dashboard_address=None) as cluster,
+        pytest.raises(IngestionError, match="has had no worker for 1 s: start some"),
+    ):
+        ingest(tmp_path / "in", tmp_path / "out.corpus", cluster=cluster.scheduler_address)
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
