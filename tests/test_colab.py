@@ -130,7 +130,7 @@ def test_only_what_is_not_installed_is_missing():
 def test_requirements_are_those_of_pyproject(tmp_path):
     (tmp_path / "pyproject.toml").write_text('[project]\ndependencies = ["a>=1", "b"]\n')
     assert colab.requirements(tmp_path / "pyproject.toml") == ["a>=1", "b"]
-    assert any(requirement.startswith("torch==") for requirement in colab.requirements())
+    assert any(requirement.startswith("torch") for requirement in colab.requirements())
 
 
 def test_nothing_is_missing_here():

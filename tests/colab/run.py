@@ -6,6 +6,7 @@ seconds of each and fails if one failed, or if set-up replaced a package or inst
 """
 
 import os
+import re
 import shutil
 import sys
 import time
@@ -49,7 +50,9 @@ def first_code(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def printed(cell: nbformat.NotebookNode) -> str:
-    return "".join(output.text for output in cell.outputs if output.output_type == "stream")
+    """Without what a progress bar has overwritten, and without colours."""
+    text = "".join(output.text for output in cell.outputs if output.output_type == "stream").replace("\r\n", "\n")
+    return re.sub(r"\x1b\[[\d;]*[A-Za-z]|[^\n]*\r", "", text)
 
 
 def check_set_up(notebook: nbformat.NotebookNode) -> list[str]:
@@ -79,6 +82,7 @@ def main(only: list[str]) -> int:
     CONTENT.mkdir(exist_ok=True)
     serve_repository(Path(sys.prefix))
     os.environ |= {"MUSICLIB_PRESET": "quick", "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}"}
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # a kernel's warning about its debugger
     wrong = []
     try:
         wrong += check_set_up(nbformat.read(paths[0], as_version=4))
@@ -87,12 +91,12 @@ def main(only: list[str]) -> int:
             notebook, started = nbformat.read(path, as_version=4), time.monotonic()
             error = execute(notebook)
             name = path.relative_to(ROOT / "notebooks")
-            print(f"{'FAILED' if error else 'passed'} {name} in {time.monotonic() - started:.0f} s", flush=True)
-            wrong += [f"{name}: {error}"] if error else []
+            verdict = "FAILED" if error else "passed"
+            print(f"{verdict} {name} in {time.monotonic() - started:.0f} s {error}".rstrip(), flush=True)
+            wrong += [f"{name} failed"] if error else []
     finally:
         shutil.rmtree(CONTENT if made else COURSE, ignore_errors=True)
-    print("\n".join(["", *wrong]))
-    print(f"{len(paths)} notebooks, {len(wrong)} complaints")
+    print(*wrong, f"{len(paths)} notebooks, {len(wrong)} complaints", sep="\n")
     return bool(wrong)
 
 
