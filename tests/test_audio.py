@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import torch
 
-from musiclib.audio import AudioError, load_audio, resample, write_wav
+from musiclib.audio import AudioError, claimed_s, load_audio, load_part, resample, write_wav
 
 
 def tone(rate_hz, seconds=1.0, hz=440.0):
@@ -161,3 +161,23 @@ def test_a_recording_that_is_too_long(tmp_path):
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     assert "is a device or a pipe" in error_of(tmp_path / "pipe")
+
+
+def test_a_damaged_mp3_says_nothing_to_the_terminal(tmp_path, capfd):
+    """Its decoder is C, and would write to stderr past Python."""
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, tone(16_000), 16_000)
+    data = path.read_bytes()
+    path.write_bytes(data[:900] + bytes(range(256)) + data[900:])
+    os.write(2, b"before\n")
+    assert len(load_audio(path)) > 8000
+    assert len(load_part(path, 0.1, 0.2)) == 3200
+    claimed_s(path)
+    os.write(2, b"after\n")
+    assert capfd.readouterr() == ("", "before\nafter\n")
+
+
+def test_too_short(tmp_path):
+    soundfile.write(tmp_path / "a.wav", tone(16_000, 0.05), 16_000)
+    assert len(load_audio(tmp_path / "a.wav", shortest_s=0.05)) == 800
+    assert "lasts 0.050 s, too short: at least 0.1 s" in error_of(tmp_path / "a.wav", shortest_s=0.1)

@@ -119,3 +119,16 @@ def test_a_seed_says_the_figures(tmp_path, whole, system):
     assert {k: v for k, v in other["metrics"].items() if k not in CURVES} != {
         k: v for k, v in first["metrics"].items() if k not in CURVES
     }
+
+
+@pytest.mark.slow
+def test_two_at_once(tmp_path, whole):
+    """The same command twice, in an empty folder: both end well, with the figures of one."""
+    folder = tmp_path / "both"
+    homes = [tmp_path / "first", tmp_path / "second"]
+    children = [start(train, "improvise", str(folder), folder=home) for home in homes]
+    for child, home in zip(children, homes, strict=True):
+        end = ended(child, home)
+        assert (end.code, end.result) == (0, 0), end.error
+    assert figures(folder) == whole("improvise")[0]
+    assert not leftovers(folder)
