@@ -55,6 +55,20 @@ def test_stores_no_widget_that_needs_its_kernel(path):
 
 
 @notebooks
+def test_every_picture_has_an_alternative_text(path):
+    """Of more than a few words, in the outputs and in the text."""
+    told, html = [], ""
+    for cell in cells(path, "code"):
+        for output in cell.outputs:
+            if "image/png" in output.get("data", {}):
+                told.append(output.metadata.get("image/png", {}).get("alt", ""))
+            html += "".join(output.get("data", {}).get("text/html", ""))
+    told += re.findall(r"!\[([^]]*)\]", "\n".join(cell.source for cell in cells(path, "markdown")))
+    told += [(re.search(r'alt="([^"]*)"', tag) or ("", ""))[1] for tag in re.findall(r"<img [^>]*>", html)]
+    assert [text for text in told if len(text) < 8] == []
+
+
+@notebooks
 def test_size(path):
     assert path.stat().st_size <= 2 * 1024**2
 
