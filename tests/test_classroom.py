@@ -47,6 +47,13 @@ def test_a_solved_notebook_holds_stub_and_solution(everything, chapter):
     assert not any(cell.get("outputs") for cell in made.cells)
 
 
+def test_solutions_need_no_more_than_their_notebooks(everything):
+    """No name that only the solutions' own notebook has."""
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--select", "F821", "source"]
+    checked = subprocess.run(command, cwd=everything, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
+
+
 def test_links_between_chapters_lead_somewhere(everything):
     text = (everything / "source" / CHAPTER / f"{CHAPTER}.ipynb").read_text()
     assert "](../09_music_information_dynamics/09_music_information_dynamics.ipynb)" in text
