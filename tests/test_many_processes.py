@@ -134,3 +134,16 @@ def test_ctrl_c_stops_all_at_the_same_step_and_one_goes_on(tmp_path, chorales):
     assert errors.count(f"error: Interrupted: {done} of 300 steps are saved") == 1
     assert 0 < done < 300
     assert_ends_as(chorales, tmp_path)
+
+
+def test_two_processes_reproduce_what_is_missing(tmp_path):
+    """A training of both together, then a question to it by the first alone; each once in the ledger."""
+    only = "beta-1", "heard-beta-1"
+    code, out, errors = run(torchrun(), tmp_path, 4, "reproduce", "improvise", "--only", *only, "--preset", "quick")
+    assert code == 0, errors
+    lines = [line for line in out.splitlines() if line.endswith(" …")]
+    assert lines == ["improvise-beta-1 …", "improvise-heard-beta-1-paper …"]
+    names = sorted(path.stem for path in (tmp_path / "results").iterdir())
+    assert names == ["improvise-beta-1", "improvise-heard-beta-1-paper"]
+    entry = json.loads((tmp_path / "results" / "improvise-beta-1.json").read_text())
+    assert entry["config"]["parts"] == 2
