@@ -196,8 +196,7 @@ def fit(
             done = step + 1
             if evaluate and (done % config.evaluate_every == 0 or done == config.steps):
                 scores = {"step": done} | of_first(lambda: evaluate(model))
-                best = max((_merit(before, select) for before in history.scores), default=-math.inf)
-                if run is not None and fabric.is_global_zero and _merit(scores, select) >= best:
+                if run is not None and fabric.is_global_zero and _is_best(scores, history.scores, select):
                     save_weights(run / "best.safetensors", model, {"training": asdict(config), "scores": scores})
                 history.scores.append(scores)
                 bar.set_postfix({name: f"{value:.3g}" for name, value in scores.items() if name != "step"})
@@ -249,6 +248,10 @@ def _interrupts() -> Iterator[list[int]]:
         yield caught
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _is_best(scores: dict[str, float], earlier: list[dict[str, float]], select: str) -> bool:
+    return all(_merit(scores, select) >= _merit(before, select) for before in earlier)
 
 
 def _merit(scores: dict[str, float], select: str) -> float:
