@@ -22,6 +22,7 @@ customElements.define("PLAYER_NAME", class extends HTMLElement {
     document.addEventListener("play", this.hush, true);
     dark.addEventListener("change", this.theme);
     this.watcher.observe(document.body, { attributes: true });
+    this.watcher.observe(document.documentElement, { attributes: true });
     this.theme();
   }
 
