@@ -17,6 +17,7 @@ from musiclib.paths import atomic
 from musiclib.synth import SAMPLE_RATE_HZ
 
 SILENCE_PEAK = 1e-4  # -80 dBFS
+MOST_PEAK = 1 << 31  # integers of 32 bits stored as they are
 RATES_HZ = (4_000, 384_000)
 BLOCK_SAMPLES = 1 << 16
 FILTER_ZEROS = 8  # more than the zero crossings of torchaudio's filter on each side
@@ -147,6 +148,10 @@ def _mono(path: Path, file: soundfile.SoundFile, longest_s: float | None) -> Ite
             raise AudioError(f"{path} holds samples that are no numbers (NaN or infinity): export it again.")
         mono = block.mean(axis=1)
         loudest, loudest_mono = (max(a, float(np.abs(b).max())) for a, b in ((loudest, block), (loudest_mono, mono)))
+        if loudest > MOST_PEAK:
+            raise AudioError(
+                f"{path} holds samples of {loudest:.2g} times full scale, so it is damaged: export it again."
+            )
         samples += len(block)
         if longest_s is not None and samples > longest_s * file.samplerate:
             raise AudioError(f"{path} is longer than {longest_s:g} s: cut it.")

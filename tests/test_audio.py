@@ -181,3 +181,15 @@ def test_too_short(tmp_path):
     soundfile.write(tmp_path / "a.wav", tone(16_000, 0.05), 16_000)
     assert len(load_audio(tmp_path / "a.wav", shortest_s=0.05)) == 800
     assert "lasts 0.050 s, too short: at least 0.1 s" in error_of(tmp_path / "a.wav", shortest_s=0.1)
+
+
+@pytest.mark.parametrize(("peak", "works"), [(3.0, True), (32_767.0, True), (1e33, False)])
+def test_loud_beyond_measure(tmp_path, peak, works):
+    """Whole numbers stored as floats are music still; one flipped bit of an exponent is not."""
+    sound = tone(16_000)
+    sound[100] = peak
+    soundfile.write(tmp_path / "a.wav", sound, 16_000, subtype="FLOAT")
+    if works:
+        assert load_audio(tmp_path / "a.wav").abs().max() == pytest.approx(peak, rel=0.01)
+    else:
+        assert "1e+33 times full scale" in error_of(tmp_path / "a.wav")
