@@ -41,8 +41,13 @@ def execute(notebook: nbformat.NotebookNode) -> str:
     try:
         NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        return str(error)
+        return plain(str(error))
     return ""
+
+
+def plain(text: str) -> str:
+    """Without colours, and without what a progress bar has overwritten."""
+    return re.sub(r"\x1b\[[\d;]*[A-Za-z]|[^\n]*\r", "", text.replace("\r\n", "\n"))
 
 
 def first_code(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -50,9 +55,7 @@ def first_code(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def printed(cell: nbformat.NotebookNode) -> str:
-    """Without what a progress bar has overwritten, and without colours."""
-    text = "".join(output.text for output in cell.outputs if output.output_type == "stream").replace("\r\n", "\n")
-    return re.sub(r"\x1b\[[\d;]*[A-Za-z]|[^\n]*\r", "", text)
+    return plain("".join(output.text for output in cell.outputs if output.output_type == "stream"))
 
 
 def check_set_up(notebook: nbformat.NotebookNode) -> list[str]:
