@@ -149,10 +149,13 @@ def rolls(
     return figure
 
 
-def film(pictures: Sequence[Tensor], low: float = 0.0, high: float = 1.0, picture_s: float = 0.25, scale: int = 2):
+def film(
+    pictures: Sequence[Tensor], alt: str, low: float = 0.0, high: float = 1.0, picture_s: float = 0.25, scale: int = 2
+):
     """Pictures (F, T) one after the other as an animated GIF, which plays wherever pictures show; the last stays.
 
-    In eight colours, since noise in more of them makes a file of megabytes.
+    `alt` tells what happens in it to those who do not see it. In eight colours, since noise in more of them makes a
+    file of megabytes.
     """
     from IPython.display import Image as Shown  # not above: the package works without a notebook
     from PIL import Image
@@ -167,7 +170,7 @@ def film(pictures: Sequence[Tensor], low: float = 0.0, high: float = 1.0, pictur
     durations = [round(1000 * picture_s)] * (len(frames) - 1) + [2000]
     file = io.BytesIO()
     frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
-    return Shown(data=file.getvalue(), format="gif")
+    return Shown(data=file.getvalue(), format="gif", metadata={"alt": alt})
 
 
 def piano_roll(notes: Sequence[Note] | PianoRoll, reference: Sequence[Note] | PianoRoll = ()) -> Figure:

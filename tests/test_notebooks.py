@@ -60,8 +60,8 @@ def test_every_picture_has_an_alternative_text(path):
     told, html = [], ""
     for cell in cells(path, "code"):
         for output in cell.outputs:
-            if "image/png" in output.get("data", {}):
-                told.append(output.metadata.get("image/png", {}).get("alt", ""))
+            kinds = [kind for kind in output.get("data", {}) if kind.startswith("image/")]
+            told += [output.metadata.get(kind, {}).get("alt", "") for kind in kinds]
             html += "".join(output.get("data", {}).get("text/html", ""))
     told += re.findall(r"!\[([^]]*)\]", "\n".join(cell.source for cell in cells(path, "markdown")))
     told += [(re.search(r'alt="([^"]*)"', tag) or ("", ""))[1] for tag in re.findall(r"<img [^>]*>", html)]

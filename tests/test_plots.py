@@ -145,3 +145,9 @@ def test_no_other_colour_maps_are_used():
     names = {name for path in files for name in re.findall(r'(?:cmap=|get_cmap\()\\?"(\w+)', path.read_text())}
     assert "magma" in names
     assert {name.removesuffix("_r") for name in names} <= {name.removesuffix("_r") for name in AMOUNTS + TWO_SIDED}
+
+
+def test_a_film_says_what_happens_in_it():
+    data, metadata = plots.film([X, -X], "An animation: it turns around.")._repr_mimebundle_()
+    assert data["image/gif"]
+    assert metadata["image/gif"]["alt"] == "An animation: it turns around."
