@@ -5,6 +5,7 @@ Notebook: 05 scores to piano rolls.
 
 import io
 import re
+import warnings
 import zipfile
 from collections import defaultdict
 from collections.abc import Mapping
@@ -33,17 +34,24 @@ def parse(path: Path, data: bytes) -> Score:
     import music21
 
     try:
-        score = music21.converter.parseData(_unzipped(path, data), format="musicxml").toSoundingPitch()
-        metre = _metre(score.parts.first())
-        with suppress(music21.repeat.ExpanderException):  # repeat signs that do not pair: as printed
-            score = score.expandRepeats()
-        rows = [row for part in score.parts for row in _part_rows(part)]
-        tempi = [(float(start), 60 / mark.getQuarterBPM()) for start, _, mark in score.metronomeMarkBoundaries()]
-        return Score(np.array(rows, SCORE_NOTE), tempo_map(tempi), float(score.highestTime), *metre)
+        with warnings.catch_warnings(action="ignore"):  # what music21 mends it also prints
+            return _score(music21.converter.parseData(_unzipped(path, data), format="musicxml").toSoundingPitch())
     except ScoreError:
         raise
     except Exception as error:  # music21 and the XML parser raise whatever they stumble upon
         raise ScoreError(f"{path} is damaged MusicXML ({error}): export or download it again.") from error
+
+
+def _score(score) -> Score:
+    """music21's score as ours."""
+    from music21.repeat import ExpanderException
+
+    metre = _metre(score.parts.first())
+    with suppress(ExpanderException):  # repeat signs that do not pair: as printed
+        score = score.expandRepeats()
+    rows = [row for part in score.parts for row in _part_rows(part)]
+    tempi = [(float(start), 60 / mark.getQuarterBPM()) for start, _, mark in score.metronomeMarkBoundaries()]
+    return Score(np.array(rows, SCORE_NOTE), tempo_map(tempi), float(score.highestTime), *metre)
 
 
 def _load_music21() -> None:

@@ -164,8 +164,8 @@ def _check_midi_header(path: Path, data: bytes) -> None:
 
 def tempo_map(tempi: Iterable[tuple[float, float]]) -> np.ndarray:
     """(quarter, seconds per quarter) in order → (M, 2), from quarter 0: the first holds before it, 120 if there is
-    none."""
-    tempi = sorted((at, pace) for at, pace in tempi if pace > 0) or [(0.0, 0.5)]
+    none. Those that MIDI could not hold are left out."""
+    tempi = sorted((at, pace) for at, pace in tempi if 1e-6 <= pace <= SLOWEST_TEMPO_US / 1e6) or [(0.0, 0.5)]
     return np.array([(0.0, tempi[0][1]), *tempi])
 
 

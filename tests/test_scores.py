@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from test_pianoroll import rolls
 
 from musiclib.pianoroll import Note, PianoRoll, planes
-from musiclib.scores import ScoreError, open_score, read_notes, read_score, write_midi
+from musiclib.scores import ScoreError, open_score, read_notes, read_score, tempo_map, write_midi
 
 IN_ONE_FILE = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 IN_FEW_FILES = settings(IN_ONE_FILE, max_examples=20)
@@ -345,3 +345,8 @@ def test_500_mutated_files(tmp_path):
     errors = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, str)}
     assert all(name in error and ": " in error for name, error in errors.items())
     assert 50 < len(errors) < 450, "both outcomes should be common"
+
+
+def test_a_tempo_that_midi_cannot_hold_is_left_out():
+    """As a damaged file may have it; written out again it would be none."""
+    assert tempo_map([(0, 1e-9), (2, 0.25), (4, 60.0), (8, float("nan"))]).tolist() == [[0, 0.25], [2, 0.25]]
