@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 try:
@@ -24,63 +24,61 @@ RUNS = CACHE / "runs"
 
 @contextmanager
 def atomic(path: Path, folder: bool = False) -> Iterator[Path]:
-    """Yields a temporary file beside `path`, or a folder, that takes its place only if the block ends without an error.
+    """Yields a temporary file, or folder, that takes the place of `path` only if the block ends without an error.
 
-    A reader, or a run that is killed half way, sees the old file or the new one and never a torn one. What a killed
-    run left beside `path` is removed by the next that writes it.
+    A reader, or a run that is killed half way, sees the old file or the new one and never a torn one. The temporary
+    one lies in a hidden folder beside `path`; what a killed run left there is removed by the next that writes `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
-    beside = {"dir": path.parent, "prefix": f".{path.stem}-", "suffix": path.suffix}
-    if folder:
-        temporary = Path(tempfile.mkdtemp(**beside))
-    else:
-        handle, name = tempfile.mkstemp(**beside)
-        os.close(handle)
-        temporary = Path(name)
+    hidden, lock = _hidden_folder(path)
+    temporary = hidden / path.name
     try:
-        with _locked(temporary):
-            yield temporary
-            temporary.chmod(0o755 if folder else 0o644)
-            os.replace(temporary, path)
+        temporary.mkdir() if folder else temporary.touch()
+        yield temporary
+        temporary.chmod(0o755 if folder else 0o644)
+        os.replace(temporary, path)
     finally:
-        _delete(temporary)
+        shutil.rmtree(hidden, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _hidden_folder(path: Path) -> tuple[Path, int | None]:
+    """A new folder beside `path`, locked; one that another process took for abandoned before it was locked is given
+    up."""
+    while True:
+        hidden = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+        lock = _lock(hidden, wait=True)
+        if hidden.exists():
+            return hidden, lock
+        if lock is not None:
+            os.close(lock)
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Deletes the temporary files for `path` whose process has ended: a lock ends with its process."""
-    for left in path.parent.glob(f".{glob.escape(path.stem)}-{'[a-z0-9_]' * 8}{glob.escape(path.suffix)}"):
-        with suppress(OSError), _locked(left) as mine:
-            if mine:
-                _delete(left)
+    """Deletes the hidden folders of `path` whose process has ended: a lock ends with its process."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}-{'[a-z0-9_]' * 8}"):
+        lock = _lock(left, wait=False)
+        if lock is not None:
+            shutil.rmtree(left, ignore_errors=True)
+            os.close(lock)
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[bool]:
-    """Locks a file or folder inside the block, and says whether that was possible."""
+def _lock(folder: Path, wait: bool) -> int | None:
+    """Locks a folder until the handle is closed; None where another holds it, it is gone, or there are no locks."""
     if fcntl is None:
-        yield False
-        return
+        return None
     handle = None
     try:
-        handle = os.open(path, os.O_RDONLY)
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        mine = True
-    except OSError:  # another holds it, or has deleted it, or this file system has no locks
-        mine = False
-    try:
-        yield mine
-    finally:
+        handle = os.open(folder, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        return handle
+    except OSError:
         if handle is not None:
             os.close(handle)
-
-
-def _delete(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+        return None
 
 
 def check_writable(path: Path) -> None:

@@ -185,7 +185,7 @@ def full_disk(*_, **__):
 
 @pytest.mark.parametrize("command", ["compose --bars 1 out.mid", "improvise good.mid out.mid", "decompose good.wav"])
 def test_a_full_disk(here, capsys, monkeypatch, command):
-    monkeypatch.setattr("tempfile.mkstemp", full_disk)
+    monkeypatch.setattr("tempfile.mkdtemp", full_disk)
     assert "No space left on device" in refused(command.split(), here, capsys)
 
 

@@ -31,7 +31,7 @@ def train(system: str, folder: str, seed: int = 0) -> int:
     import mother
 
     shrink(Path(folder), STEPS)
-    musicslots_runs.datasets = lambda *_: mother.chords()
+    musicslots_runs.datasets = lambda *_, **__: mother.chords()
     training.fit.__kwdefaults__["save_every_s"] = 0.0
     return command("train", system, "--experiment", EXPERIMENTS[system], "--preset", "quick", "--seed", str(seed))
 
