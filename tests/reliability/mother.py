@@ -16,7 +16,9 @@ from mutations import seeds
 
 import musiclib.project  # noqa: F401
 from musiclib.improvise import runs as improvise_runs
-from musiclib.musicslots.data import datasets
+from musiclib.musicslots.chords import examples
+from musiclib.musicslots.data import ChordSpectrograms
+from musiclib.synth import NoteBank
 
 torch.set_num_threads(1)
 
@@ -29,8 +31,9 @@ def spread():
 
 @cache
 def chords():
-    """The single-instrument chords of MusicSlots."""
-    return datasets("JazzNet-single", 16)
+    """A few of MusicSlots' single-instrument chords."""
+    bank = NoteBank.load()
+    return examples("JazzNet-single").map(lambda split: ChordSpectrograms(split[:40], bank, 16))
 
 
 def warm() -> None:
