@@ -194,7 +194,7 @@ def tables(entry: dict) -> str:
         "**Calculated** from it, in hours of one core:",
         ledger.table(corpora_rows, ["all of it", "core hours"]),
         "**Measured** on the same machine, a training step at the paper's size:",
-        ledger.table(steps, ["system", "steps × batch", "TFLOP a step", "measured", "s a step, at most", "days, at most"]),
+        ledger.table(steps, ["system", "steps × batch", "TFLOP/step", "measured", "s/step, at most", "days, at most"]),
         f"**Estimated** for one GPU at {UTILISATION:.0%} of its peak ({peaks}), for all of the paper's steps:",
         ledger.table(hours, ["system", *PEAK_TFLOP_S]),
     ])  # fmt: skip
