@@ -10,12 +10,12 @@ course: setup          ## execute all notebooks in order, write their pages to b
 book: setup            ## the notebooks as a static site, build/book/index.html; it opens from disk
 	$(BIN)/python book/build.py
 
-test: setup            ## style, tests, and every notebook under nbval
+test: setup            ## style, tests, and every notebook under nbval, without a network
 	@bash .ci/chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n 2 -m "slow or not slow" tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
+	PYTHONPATH=$(CURDIR)/tests/offline OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
 
 lab: setup             ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks
