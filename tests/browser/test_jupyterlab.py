@@ -142,9 +142,15 @@ class Lab:
         return self.page.locator(".jp-CodeCell .jp-Cell-outputArea", has=self.page.locator(CONTROLS)).all()
 
     def controls(self, area):
-        """From the last to the first: who plays stands after what is played, and what nobody plays is not heard."""
+        """What is turned, in the order of what each needs, so that none has a reason to change nothing.
+
+        First the choices, from the last to the first: who plays stands after what is played. Then the rest as it
+        stands: how often to jump before the seed of the jumps.
+        """
         handles = [handle for handle in area.locator(CONTROLS).element_handles() if handle.is_visible()]
-        return [Control(self.page, handle, area.element_handle()) for handle in reversed(handles)]
+        controls = [Control(self.page, handle, area.element_handle()) for handle in handles]
+        rest = [control for control in controls if control.kind != "choice"]
+        return [control for control in reversed(controls) if control.kind == "choice"] + rest
 
 
 class Control:
@@ -187,7 +193,7 @@ def test_notebook(lab, path, tmp_path):
     """All cells run, all that can be turned changes what is shown, every click of the listening test is a vote."""
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
-        cell.source = cell.source.replace(VOTES, repr(str(tmp_path)))
+        cell.source = cell.source.replace(VOTES, f'CACHE / "{tmp_path}"')
     shown = lab(notebook, path.stem)
     turned, idle = Counter(), []
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
