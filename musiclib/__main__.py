@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import json
-import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -63,7 +62,6 @@ def main(arguments: list[str] | None = None) -> int:
 def _remarks(options: argparse.Namespace) -> Iterator[None]:
     """Where goes what is printed before the result: to stdout, from JSON to stderr, quietly nowhere."""
     if options.quiet:
-        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it says which precision it uses
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
             yield
     else:

@@ -8,6 +8,7 @@ Notebook: 02 MusicSlots.
 """
 
 import json
+import logging
 import math
 import os
 import signal
@@ -29,6 +30,8 @@ from torch import Tensor, nn
 from musiclib.paths import atomic
 from musiclib.processes import agreed, of_first
 from musiclib.progress import progress_bar
+
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it says on stderr which precision it uses
 
 
 class CheckpointError(ValueError):
