@@ -311,6 +311,23 @@ def test_doctor(capsys):
     assert [check["check"] for check in json.loads(capsys.readouterr().out)["checks"]] == list(doctor.CHECKS)
 
 
+@pytest.mark.parametrize(
+    ("torch_version", "torchaudio_version", "remedy"),
+    [
+        ("2.11.0+cu130", "2.11.0", ""),
+        ("2.14.1", "2.11.1", ""),
+        ("2.11.0", "2.9.1", "2.11.*"),
+        ("2.9.1", "2.11.0", "2.9.*"),
+    ],
+)
+def test_doctor_knows_which_torchaudio_goes_with_which_torch(monkeypatch, torch_version, torchaudio_version, remedy):
+    monkeypatch.setattr("torch.__version__", torch_version)
+    monkeypatch.setattr("torchaudio.__version__", torchaudio_version)
+    finding = doctor.examined("torch")
+    assert finding.verdict == (doctor.FAILED if remedy else doctor.OK)
+    assert f"torchaudio=={remedy}" in finding.found or not remedy
+
+
 def test_doctor_names_what_is_wrong_and_the_remedy(here, capsys, monkeypatch):
     monkeypatch.setenv("MUSICLIB_PRESET", "fast")
     monkeypatch.setenv("MUSICLIB_SOUNDFONT", "none.sf2")

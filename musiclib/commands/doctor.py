@@ -20,6 +20,7 @@ from musiclib.commands.options import FAULT, Result, command
 from musiclib.diffroll import clips
 
 LEAST_PYTHON = (3, 11)
+LAST_TORCHAUDIO = (2, 11)  # it goes with every later torch too
 LEAST_FREE_GB = 0.2  # checkpoints of one training run
 GOOD_FREE_GB = 5.0
 OK, WARNING, FAILED = "ok", "warning", "failed"
@@ -42,14 +43,15 @@ def python() -> tuple[str, str]:
 
 def torch_and_torchaudio() -> tuple[str, str]:
     found = f"torch {torch.__version__}, torchaudio {torchaudio.__version__}"
-    if _release(torch.__version__) != _release(torchaudio.__version__):
-        wanted = torch.__version__.partition("+")[0]
-        return FAILED, f"{found} do not belong together: 'python -m pip install torchaudio=={wanted}'."
+    wanted, has = _release(torch.__version__), _release(torchaudio.__version__)
+    if has != min(wanted, LAST_TORCHAUDIO):
+        release = ".".join(map(str, min(wanted, LAST_TORCHAUDIO)))
+        return FAILED, f"{found} do not belong together: 'python -m pip install torchaudio=={release}.*'."
     return OK, found
 
 
-def _release(number: str) -> list[str]:
-    return number.split(".")[:2]
+def _release(number: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in number.split(".")[:2])
 
 
 def device() -> tuple[str, str]:
