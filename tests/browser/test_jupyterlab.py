@@ -15,6 +15,7 @@ from textwrap import dedent
 import nbformat
 import pytest
 
+from musiclib.listening import FASTEST_VOTE_S
 from musiclib.paths import ROOT
 from musiclib.votes import read_votes
 
@@ -90,7 +91,7 @@ def lab(chromium, server):
     """Opens a notebook; at the end nothing was complained of, and nobody but the server was asked for anything."""
     url, root = server
     complaints, strangers = [], []
-    context = chromium.new_context(viewport={"width": 1400, "height": 1000})
+    context = chromium.new_context(viewport={"width": 1400, "height": 1800})
 
     def guard(route):
         if route.request.url == BADGE:
@@ -184,6 +185,8 @@ class Control:
             here, count = self.handle.evaluate("x => [x.selectedIndex, x.options.length]")
             self.handle.select_option(index=here + 1 if 0 <= here < count - 1 else (here - 1) % count)
         else:
+            if self.kind == "vote":  # sooner it would count as a second click on the pair before
+                self.page.wait_for_timeout(1000 * FASTEST_VOTE_S)
             self.handle.click()
 
 
