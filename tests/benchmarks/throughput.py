@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from timing import DEVICE, counted_flop, wait
+from timing import DEVICE, counted_flop, times_s
 from torch import Tensor
 
 from musiclib import corpora, ledger
@@ -81,20 +81,10 @@ def _diffroll() -> tuple[TrainingConfig, Loss]:
 
 SYSTEMS = {  # what is trained: how, and how many examples of a batch are measured
     "MusicSlots, jazznet-multi": (_musicslots, 8),
-    "MusicVAE, 2 bars": (_musicvae, 8),
+    "MusicVAE, 2 bars": (_musicvae, 128),
     "Improvisation, one bar": (_improvise, 100),
     "DiffRoll": (_diffroll, 1),
 }
-
-
-def fastest_s(action: Callable[[], object], repeats: int = REPEATS) -> float:
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        action()
-        wait()
-        times.append(time.perf_counter() - started)
-    return min(times)
 
 
 def step(system: str) -> dict:
@@ -112,7 +102,7 @@ def step(system: str) -> dict:
     share = config.batch / examples
     return {
         "steps": config.steps, "batch": config.batch, "measured_examples": examples, "flop": flop * config.batch,
-        "seconds": fastest_s(backward, 2) * share,
+        "seconds": times_s(backward, 2)[0] * share,
     }  # fmt: skip
 
 
@@ -130,7 +120,7 @@ def read_files(kind: str) -> dict:
                 continue
             tracks = [StandardTrack(program=p, pianoroll=roll.sounding.astype(np.uint8) * 90) for p in range(5)]
             Multitrack(resolution=24, tracks=tracks).save(source / f"{number:03}.npz")
-        seconds = fastest_s(lambda: ingest(source, Path(folder, "out.corpus"), kind=kind, jobs=1))
+        seconds = times_s(lambda: ingest(source, Path(folder, "out.corpus"), kind=kind, jobs=1), REPEATS)[0]
         report = ingest(source, Path(folder, "out.corpus"), kind=kind, jobs=1)
     return {"seconds": seconds / sum(report.counts.values()), "files": report.counts, "notes": report.notes}
 
@@ -138,7 +128,7 @@ def read_files(kind: str) -> dict:
 def rendering() -> float:
     """Seconds of piano that are played, rendered and recorded in a second, by DiffRoll's training."""
     own = diffroll_runs.source(diffroll.find("diffroll"), "paper")
-    return 4 * own.frames * FRAME_S / fastest_s(lambda: own.draw(4))
+    return 4 * own.frames * FRAME_S / times_s(lambda: own.draw(4), REPEATS)[0]
 
 
 def measure() -> None:

@@ -15,18 +15,23 @@ def wait() -> None:
         torch.cuda.synchronize()
 
 
-def median_s(action: Callable[[], object], repeats: int, warm_up: int = 1) -> float:
-    """Seconds of the median call."""
-    for _ in range(warm_up):
-        action()
-    wait()
+def times_s(action: Callable[[], object], repeats: int) -> list[float]:
+    """Seconds of each call, the fastest first."""
     times = []
     for _ in range(repeats):
+        wait()
         started = time.perf_counter()
         action()
         wait()
         times.append(time.perf_counter() - started)
-    return sorted(times)[len(times) // 2]
+    return sorted(times)
+
+
+def median_s(action: Callable[[], object], repeats: int, warm_up: int = 1) -> float:
+    """Seconds of the median call."""
+    for _ in range(warm_up):
+        action()
+    return times_s(action, repeats)[repeats // 2]
 
 
 class OneModule:
