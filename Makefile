@@ -29,7 +29,7 @@ reproduce: setup       ## train every experiment that the ledger lacks; SYSTEM=m
 gpu: setup             ## on a GPU: every notebook under nbval, then what the ledger lacks; PRESET=paper, BUDGET=9m; again and again
 	$(BIN)/python -m musiclib gpu --preset $(or $(PRESET),colab) $(if $(BUDGET),--budget $(BUDGET)) || test $$? -eq 3
 
-badges:                ## make badges REPO=owner/name
+badges: setup          ## make badges REPO=owner/name
 	$(BIN)/python -m musiclib badges $(REPO)
 
 setup: .venv/ready

@@ -56,7 +56,9 @@ def _axis(axis, shared_label: str, name: str) -> str:
     names = [tick.get_text() for tick in axis.get_ticklabels()]
     if not names or any(text and not any(character.isdigit() for character in text) for text in names):  # categories
         return "" if label == name else label
-    return f"{label} from {' to '.join(map(_number, sorted(axis.get_view_interval())))}"
+    seen, drawn = sorted(axis.get_view_interval()), axis.get_data_interval()
+    low, high = np.clip(drawn, *seen) if np.isfinite(drawn).all() else seen  # without the margin
+    return f"{label} from {_number(low)} to {_number(high)}"
 
 
 def _number(value: float) -> str:

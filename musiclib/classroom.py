@@ -26,7 +26,7 @@ os.environ["MUSICLIB_PRESET"] = "quick"  # the same checks on every machine, wit
 c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "deep-music-by-ear"
 c.ClearSolutions.code_stub = {"python": ""}  # each answer cell has a stub of its own
-c.Execute.timeout = 600  # s for one cell: the longest trains a model, three minutes on two cores
+c.Execute.timeout = 600  # s for one cell: the longest trains a model, a minute or more on two cores
 '''
 
 

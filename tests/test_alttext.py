@@ -22,7 +22,7 @@ def axes():
 def test_a_curve_with_its_ends_and_turns(axes):
     axes.plot([0, 10, 20], [3, 1, 2], label="loss")
     axes.set(title="Learning", xlabel="step", ylabel="nats", xlim=(0, 20), ylim=(0, 4))
-    text = "“Learning”, a curve “loss” from 3 to 2, between 1 and 3, step from 0 to 20, nats from 0 to 4."
+    text = "“Learning”, a curve “loss” from 3 to 2, between 1 and 3, step from 0 to 20, nats from 1 to 3."
     assert describe(axes.figure) == text
 
 
@@ -92,6 +92,7 @@ def test_whatever_is_drawn_is_told(curve, bars, title):
     assert text.startswith("2 panels. Panel 1: ")
     assert text.endswith(".")
     assert "\n" not in text
+    assert "from inf" not in text
 
 
 @pytest.mark.slow

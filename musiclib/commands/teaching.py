@@ -16,7 +16,8 @@ def lay_out(options: argparse.Namespace) -> Result:
             f"A class needs {error.name}, which is not installed: 'python -m pip install -e .[course,grading]'."
         ) from error
     assignments = classroom.lay_out(options.folder, options.only)
-    text = f"{len(assignments)} assignments in {options.folder}. There: nbgrader generate_assignment {assignments[0]}"
+    some = "1 assignment" if len(assignments) == 1 else f"{len(assignments)} assignments"
+    text = f"{some} in {options.folder}. There: nbgrader generate_assignment {assignments[0]}"
     return Result(text, {"folder": options.folder, "assignments": assignments})
 
 

@@ -176,8 +176,8 @@ def tables(entry: dict) -> str:
             f"{trained['measured_examples']} of {trained['batch']}",            _short(seconds), _short(total),
         ])  # fmt: skip
         own = [(gpu_hours(trained, gpu), PRICE_PER_HOUR[gpu]) for gpu in PEAK_TFLOP_S]
-        hours.append([system, *(f"{_short(h)} h, ${_short(h * price)}" for h, price in own)])
-    peaks = ", ".join(f"{gpu} {peak} TFLOP/s at ${PRICE_PER_HOUR[gpu]:.2f}/h" for gpu, peak in PEAK_TFLOP_S.items())
+        hours.append([system, *(f"{_short(h)} h, {_short(h * price)} USD" for h, price in own)])
+    peaks = ", ".join(f"{gpu} {peak} TFLOP/s at {PRICE_PER_HOUR[gpu]:.2f} USD/h" for gpu, peak in PEAK_TFLOP_S.items())
     return "\n\n".join([
         f"**Measured** on {machine}, {entry['date']}, commit {entry['commit']}:",
         ledger.table(measured, ["one core", "measured"]),
