@@ -15,14 +15,14 @@ to choose a region; [ and ] set its ends; Escape clears it">loop</button></div><
 
 customElements.define("PLAYER_NAME", class extends HTMLElement {
   connectedCallback() {
-    if (!this.shadowRoot && !this.querySelector("audio")) {  // the page is being read, what is inside comes next
+    // the page is being read, what is inside comes next
+    if (!this.shadowRoot && !this.querySelector("audio")) {
       return addEventListener("DOMContentLoaded", () => this.connectedCallback(), { once: true });
     }
     if (!this.shadowRoot) this.build();
     document.addEventListener("play", this.hush, true);
     dark.addEventListener("change", this.theme);
-    this.watcher.observe(document.body, { attributes: true });
-    this.watcher.observe(document.documentElement, { attributes: true });
+    [document.documentElement, document.body].map(e => this.watcher.observe(e, { attributes: true }));
     this.theme();
   }
 
@@ -57,10 +57,13 @@ customElements.define("PLAYER_NAME", class extends HTMLElement {
     this.plot.ondblclick = () => this.setLoop(null);
     for (const event of ["play", "pause", "seeked", "timeupdate"]) audio.addEventListener(event, this.tick);
     audio.addEventListener("ended", () => this.isLooping && audio.play());
-    this.watcher = new MutationObserver(() => setTimeout(this.theme, 300));  // a notebook's theme loads its colours
-    this.dataset.lmSuppressShortcuts = "true";  // JupyterLab: our keys are ours
+    // a notebook's theme loads its colours
+    this.watcher = new MutationObserver(() => setTimeout(this.theme, 300));
+    // JupyterLab: our keys are ours
+    this.dataset.lmSuppressShortcuts = "true";
     this.setLoop(null);
-    this.attachShadow({ mode: "open" }).append(view.content);  // last: until here the still picture is there
+    // last: until here the still picture is there
+    this.attachShadow({ mode: "open" }).append(view.content);
   }
 
   // As dark as what is behind it, where that has a colour; else as the reader prefers.
@@ -146,7 +149,8 @@ customElements.define("PLAYER_NAME", class extends HTMLElement {
     const act = keys[e.key.length === 1 ? e.key.toLowerCase() : e.key];
     if (!act || e.ctrlKey || e.metaKey || e.altKey) return;
     e.stopPropagation();
-    if (e.key === " " && e.target.tagName === "BUTTON") return;  // it presses the button
+    // it presses the button
+    if (e.key === " " && e.target.tagName === "BUTTON") return;
     e.preventDefault();
     act();
   }
