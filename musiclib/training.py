@@ -175,10 +175,8 @@ def fit(
         if run is not None:
             of_first(lambda: _save(run / "last.pt", model, optimizer, config, history))
 
-    bar = progress_bar(
-        total=config.steps, initial=len(history.loss), unit="step", disable=not (progress and fabric.is_global_zero)
-    )
-    with bar, _interrupts() as interrupts:
+    shown = {"total": config.steps, "initial": len(history.loss), "unit": "step"}
+    with _interrupts() as interrupts, progress_bar(**shown, disable=not (progress and fabric.is_global_zero)) as bar:
         for step in range(len(history.loss), config.steps):
             for group in optimizer.param_groups:
                 group["lr"] = config.learning_rate_at(step)

@@ -5,6 +5,7 @@ They run on CPUs and speak over gloo. A batch is in two parts throughout, so all
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -25,6 +26,7 @@ EVERY_SYSTEM = (
     ("diffroll", "--experiment", "rolls-only"),
     ("diffroll", "--experiment", "fiftieth-pretrained-0+1"),  # two streams in one loss; needs the one before
 )
+LONG = 1000  # steps; some seconds
 CHORALES = "train", "improvise", "--preset", "quick"
 SAME = {"rtol": 1e-5, "atol": 1e-6}  # floating point sums in another order; on one machine they agree to the last bit
 
@@ -96,16 +98,16 @@ def test_two_processes_train_every_system_as_one_does(tmp_path):
 
 @pytest.fixture(scope="module")
 def chorales(tmp_path_factory):
-    """One process, 300 steps of two parts."""
+    """One process, all steps of two parts."""
     folder = tmp_path_factory.mktemp("one")
-    code, _, errors = run(one(), folder, 300, *CHORALES, "--parts", "2")
+    code, _, errors = run(one(), folder, LONG, *CHORALES, "--parts", "2")
     assert code == 0, errors
     return state(folder, "improvise-chorales")
 
 
 def assert_ends_as(whole, folder):
     """One process goes on where two stopped, and needs not be told of parts; the ledger has one entry."""
-    code, out, errors = run(one(), folder, 300, *CHORALES)
+    code, out, errors = run(one(), folder, LONG, *CHORALES)
     assert code == 0, errors
     assert out == "improvise-chorales: done, in the ledger\n"
     assert_same_run(state(folder, "improvise-chorales"), whole)
@@ -113,7 +115,7 @@ def assert_ends_as(whole, folder):
 
 
 def test_a_budget_stops_torchrun_s_processes_and_one_goes_on(tmp_path, chorales):
-    code, out, errors = run(torchrun(), tmp_path, 300, *CHORALES, "--budget", "0")
+    code, out, errors = run(torchrun(), tmp_path, LONG, *CHORALES, "--budget", "0")
     assert code == 1, errors  # torchrun's, for the first process's 3
     assert out == "improvise-chorales: not done yet; the same command goes on\n"
     assert len(state(tmp_path, "improvise-chorales")["history"]["loss"]) == 1
@@ -121,9 +123,9 @@ def test_a_budget_stops_torchrun_s_processes_and_one_goes_on(tmp_path, chorales)
 
 
 def test_ctrl_c_stops_all_at_the_same_step_and_one_goes_on(tmp_path, chorales):
-    process = start(fabric_run(), tmp_path, 300, *CHORALES)
+    process = start(fabric_run(), tmp_path, LONG, *CHORALES)
     seen = ""
-    while "/300 [" not in seen:  # the bar
+    while not re.search(rf"[1-9]\d*/{LONG} \[", seen):  # the bar, of a step that all have done
         letter = process.stderr.read(1)
         assert letter, seen
         seen += letter
@@ -131,8 +133,8 @@ def test_ctrl_c_stops_all_at_the_same_step_and_one_goes_on(tmp_path, chorales):
     out, errors = process.communicate(timeout=120)
     done = len(state(tmp_path, "improvise-chorales")["history"]["loss"])
     assert process.returncode and out == ""
-    assert errors.count(f"error: Interrupted: {done} of 300 steps are saved") == 1
-    assert 0 < done < 300
+    assert errors.count(f"error: Interrupted: {done} of {LONG} steps are saved") == 1
+    assert 0 < done < LONG
     assert_ends_as(chorales, tmp_path)
 
 
