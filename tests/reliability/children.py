@@ -56,7 +56,7 @@ def start(function: Callable, *arguments: Any, folder: Path, memory: int = 0, cp
     return child
 
 
-def ended(child, folder: Path, seconds: float = 900.0) -> Ended:
+def ended(child, folder: Path, seconds: float = 300.0) -> Ended:
     """Waits for a child, at most so long."""
     child.join(seconds)
     code = child.exitcode
