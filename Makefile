@@ -14,7 +14,7 @@ test: setup            ## style, tests, and every notebook under nbval, without 
 	@bash .ci/chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n 2 -m "slow or not slow" tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow or not slow" tests
 	PYTHONPATH=$(CURDIR)/tests/offline OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
 
 lab: setup             ## JupyterLab on the notebooks

@@ -6,6 +6,7 @@ What every command does only the first time is done here, so that a child costs 
 import contextlib
 import os
 import tempfile
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import music21  # noqa: F401 slow, and imported by musiclib only when it is need
 import torch
 from children import command
 from mutations import seeds
+from tqdm import tqdm
 
 import musiclib.project  # noqa: F401
 from musiclib.improvise import runs as improvise_runs
@@ -21,6 +23,7 @@ from musiclib.musicslots.data import ChordSpectrograms
 from musiclib.synth import NoteBank
 
 torch.set_num_threads(1)
+tqdm.set_lock(threading.RLock())  # its own one all children would share, and wait for one that was killed with it
 
 
 @cache

@@ -3,7 +3,9 @@ nothing disturbed. Through `python -m musiclib train`, on models and data that t
 
 import hashlib
 import json
+import os
 import random
+import signal
 import time
 from pathlib import Path
 
@@ -12,9 +14,11 @@ import torch
 from children import Ended, command, ended, lived, start
 from safetensors.torch import load_file
 from tiny_runs import shrink
+from tqdm.auto import tqdm
 
 from musiclib import training
 from musiclib.musicslots import runs as musicslots_runs
+from musiclib.progress import progress_bar
 
 KILLS = 20
 STEPS = 24
@@ -78,6 +82,24 @@ def whole(tmp_path_factory):
         return done[system]
 
     return run
+
+
+def die_at_the_bar() -> None:
+    with progress_bar(total=1), tqdm.get_lock():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def draw_a_bar() -> None:
+    with progress_bar(total=1) as bar:
+        bar.update()
+
+
+@pytest.mark.slow
+def test_a_kill_leaves_no_other_child_waiting(tmp_path):
+    """The lock that a bar is drawn under is each child's own, as it is between runs that a reader starts."""
+    assert lived(die_at_the_bar, folder=tmp_path / "killed").code == -signal.SIGKILL
+    child = start(draw_a_bar, folder=tmp_path / "next")
+    assert ended(child, tmp_path / "next", seconds=60).code == 0
 
 
 @pytest.mark.slow
