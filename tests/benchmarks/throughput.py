@@ -1,6 +1,6 @@
 """What full Lakh and full MAESTRO take: measured here, calculated for other machines, written into book/scaling.md.
 
-    python tests/benchmarks/throughput.py            # measures, takes some minutes, writes the entry and the page
+    python tests/benchmarks/throughput.py            # measures for minutes, writes the entry and the page
     python tests/benchmarks/throughput.py --page     # after prices below were edited: the page alone
 
 Measured are ingestion and rendering on one core, the floating point operations of a training step of each system at
@@ -133,7 +133,10 @@ def rendering() -> float:
 
 def measure() -> None:
     started, commit = time.monotonic(), ledger.commit()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     metrics = {"ingestion": {kind: read_files(kind) for kind in ("midi", "lpd")}, "rendered_s_per_s": rendering()}
+    torch.set_num_threads(threads)
     metrics["training"] = {}
     for system in SYSTEMS:
         metrics["training"][system] = step(system)
@@ -156,8 +159,7 @@ def _short(value: float) -> str:
 
 def tables(entry: dict) -> str:
     """All figures of the page, in Markdown."""
-    metrics, machine = entry["metrics"], f"{entry['hardware']}, {entry['threads']} thread"
-    machine += "s" if entry["threads"] > 1 else ""
+    metrics, threads = entry["metrics"], "1 thread" if entry["threads"] == 1 else f"{entry['threads']} threads"
     measured = []
     for kind, found in metrics["ingestion"].items():
         notes = found["notes"] / sum(found["files"].values())
@@ -173,17 +175,17 @@ def tables(entry: dict) -> str:
         seconds, total = trained["seconds"], trained["seconds"] * trained["steps"] / 86400
         steps.append([
             system, f"{trained['steps']:,} × {trained['batch']}".replace(",", " "), f"{trained['flop'] / 1e12:.3g}",
-            f"{trained['measured_examples']} of {trained['batch']}",            _short(seconds), _short(total),
+            f"{trained['measured_examples']} of {trained['batch']}", _short(seconds), _short(total),
         ])  # fmt: skip
         own = [(gpu_hours(trained, gpu), PRICE_PER_HOUR[gpu]) for gpu in PEAK_TFLOP_S]
         hours.append([system, *(f"{_short(h)} h, {_short(h * price)} USD" for h, price in own)])
     peaks = ", ".join(f"{gpu} {peak} TFLOP/s at {PRICE_PER_HOUR[gpu]:.2f} USD/h" for gpu, peak in PEAK_TFLOP_S.items())
     return "\n\n".join([
-        f"**Measured** on {machine}, {entry['date']}, commit {entry['commit']}:",
+        f"**Measured** on {entry['hardware']}, {entry['date']}, commit {entry['commit']}:",
         ledger.table(measured, ["one core", "measured"]),
         "**Calculated** from it, in hours of one core:",
         ledger.table(corpora_rows, ["all of it", "core hours"]),
-        "**Measured** on the same machine, a training step at the paper's size:",
+        f"**Measured** on the same machine with {threads}, a training step at the paper's size:",
         ledger.table(steps, ["system", "steps × batch", "TFLOP/step", "measured", "s/step, at most", "days, at most"]),
         f"**Estimated** for one GPU at {UTILISATION:.0%} of its peak ({peaks}), for all of the paper's steps:",
         ledger.table(hours, ["system", *PEAK_TFLOP_S]),
