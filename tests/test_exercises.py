@@ -1,5 +1,6 @@
 """Exercises: what a check says, and cells that nbgrader can release, collect and grade."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -80,3 +81,21 @@ def test_solutions_are_checked_by_the_notebook_s_own_checks(path):
         if grade_id.startswith("check"):
             said = "".join(output.text for output in cell.outputs if output.output_type == "stream")
             assert said.startswith("Well done")
+
+
+def assigned(source):
+    """The names that a cell defines."""
+    kept = [line for line in source.splitlines() if not line.startswith("%")]
+    tree = ast.parse("\n".join(kept))
+    names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+    return {*names, *(node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name))}
+
+
+@chapters
+def test_a_solution_defines_what_its_exercise_asks_for(path):
+    """Else nbgrader's solution would be some other cell's, and the stub be left."""
+    ours, solved = exercises(path), exercises(FOLDER / "solutions" / path.name)
+    for grade_id, cell in ours.items():
+        if grade_id.startswith("exercise"):
+            assert assigned(cell.source) and assigned(cell.source) <= assigned(solved[grade_id].source), grade_id
