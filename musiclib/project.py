@@ -273,7 +273,7 @@ class Project:
         if made == "sound":
             return sound
         notes = [[(program, pitch) for program, pitch in own] for own in stage.slots["notes"]]
-        wavs = (self.folder / name / f"slot-{number}.wav" for number in range(1, len(notes) + 1))
+        wavs = (self.folder / name / f"slot-{number}.wav" for number in range(len(notes)))
         waveforms = [audio.load_part(path, 0, len(sound)) for path in wavs]  # a slot may be silent
         return Slots(sound, torch.stack(waveforms), notes, stage.slots["begins_s"])
 
@@ -321,7 +321,7 @@ def _digest(path: Path) -> str:
 def _files(name: str, stage: Stage) -> list[str]:
     """A stage's files, its music first."""
     music = [f"{name}.mid"] if stage.kind.made in ("notes", "roll") else []
-    slots = [f"{name}/slot-{number + 1}" for number in range(len(stage.slots["notes"]) if stage.slots else 0)]
+    slots = [f"{name}/slot-{number}" for number in range(len(stage.slots["notes"]) if stage.slots else 0)]
     pictures = [f"{name}/decomposition.png"] * bool(slots)
     return [*music, f"{name}.wav", f"{name}.png", *(f"{s}{end}" for s in slots for end in (".wav", ".png")), *pictures]
 

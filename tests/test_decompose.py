@@ -149,7 +149,7 @@ def save(path, waveform, rate_hz=16_000, **options):
 
 
 def files_of(count):
-    return sorted([f"slot-{n}.{end}" for n in range(1, count + 1) for end in ("wav", "png")] + ["decomposition.png"])
+    return sorted([f"slot-{n}.{end}" for n in range(count) for end in ("wav", "png")] + ["decomposition.png"])
 
 
 def names_in(folder):
@@ -170,7 +170,7 @@ def test_one_sound_one_picture_and_one_line_for_every_slot(here, chord, capsys):
     assert names_in(here) == ["chord-slots", "chord.wav"]
     assert names_in(here / "chord-slots") == files_of(5)
     named = [re.fullmatch(r"slot (\d): (.+), (-?\d+\.\d) dB of the recording, (\S+)", line) for line in lines[:5]]
-    assert [line[1] for line in named] == list("12345")
+    assert [line[1] for line in named] == list("01234")
     assert {line[2] for line in named} == NAMES | {"idle"}
     assert all((here / line[4]).is_file() for line in named)
     sounds = [soundfile.read(here / line[4], dtype="float32") for line in named]
@@ -184,14 +184,14 @@ def test_stereo_mp3_at_another_rate_and_other_slots(here, chord, capsys):
     recording = save(here / "chord.mp3", torch.stack([wide, wide], dim=1), 48_000)
     assert main(["decompose", recording, "--slots", "2", "--iterations", "4", "--output", "a/b"]) == 0
     assert names_in(here / "a" / "b") == files_of(2)
-    total = sum(load_audio(here / f"a/b/slot-{n}.wav") for n in (1, 2))
+    total = sum(load_audio(here / f"a/b/slot-{n}.wav") for n in (0, 1))
     assert torch.allclose(total, load_audio(recording), atol=1e-5)
 
 
 def test_an_earlier_result_is_replaced_and_nothing_else(tmp_path, one):
     two = Slots(one.mixture, one.waveforms.repeat(2, 1) / 2, one.notes * 2, one.begins_s)
     folder = tmp_path / "out"
-    assert [path.name for path in write(two, folder)] == ["slot-1.wav", "slot-2.wav"]
+    assert [path.name for path in write(two, folder)] == ["slot-0.wav", "slot-1.wav"]
     write(one, folder)
     assert names_in(folder) == files_of(1)
     (folder / "thesis.txt").write_text("mine")

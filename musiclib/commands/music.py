@@ -44,11 +44,11 @@ def decompose(options: argparse.Namespace) -> Result:
     decomposing.write(slots, folder)
     found = [
         {"name": name, "level_db": round(level_db, 1), "file": folder / f"slot-{slot}.wav"}
-        for slot, (name, level_db) in enumerate(zip(slots.names, slots.levels_db, strict=True), start=1)
+        for slot, (name, level_db) in enumerate(zip(slots.names, slots.levels_db, strict=True))
     ]
     lines = [
         f"slot {slot}: {one['name']}, {one['level_db']:.1f} dB of the recording, {one['file']}"
-        for slot, one in enumerate(found, start=1)
+        for slot, one in enumerate(found)
     ]
     picture = folder / "decomposition.png"
     text = "\n".join([*lines, f"All slots in one picture: {picture}"])

@@ -239,7 +239,7 @@ def check_folder(folder: Path) -> None:
 
 
 def write(slots: Slots, folder: Path) -> list[Path]:
-    """Writes slot-1.wav, slot-1.png and so on, and decomposition.png, all or nothing; an earlier result is replaced.
+    """Writes slot-0.wav, slot-0.png and so on, and decomposition.png, all or nothing; an earlier result is replaced.
 
     Returns:
         The WAV files.
@@ -258,13 +258,13 @@ def write(slots: Slots, folder: Path) -> list[Path]:
             if folder.exists():
                 folder.rename(Path(temporary) / "old")
             made.rename(folder)
-    return [folder / f"slot-{number}.wav" for number in range(1, len(slots.waveforms) + 1)]
+    return [folder / f"slot-{number}.wav" for number in range(len(slots.waveforms))]
 
 
 def _write_files(slots: Slots, folder: Path) -> None:
     chord, *pictures = slots.spectrograms_db
-    titles = [f"slot {number}: {name}" for number, name in enumerate(slots.names, start=1)]
-    for number, (sound, picture, title) in enumerate(zip(slots.waveforms, pictures, titles, strict=True), start=1):
+    titles = [f"slot {number}: {name}" for number, name in enumerate(slots.names)]
+    for number, (sound, picture, title) in enumerate(zip(slots.waveforms, pictures, titles, strict=True)):
         audio.write_wav(folder / f"slot-{number}.wav", sound)
         _save(plots.spectrograms([picture], [title]), folder / f"slot-{number}.png")
     short = [title.replace(": ", "\n") for title in titles]  # pictures side by side leave no room for a long line

@@ -47,9 +47,9 @@ def whole(name: str) -> None:
     from musiclib.project import Project
 
     if name == "decompose":
-        sound, _ = soundfile.read("slots/slot-1.wav")
+        sound, _ = soundfile.read("slots/slot-0.wav")
         assert len(sound) and np.isfinite(sound).all()
-        for picture in ("slots/slot-1.png", "slots/decomposition.png"):
+        for picture in ("slots/slot-0.png", "slots/decomposition.png"):
             Image.open(picture).load()
     elif name == "record":
         assert len(Project("project")["recording"])
@@ -111,7 +111,7 @@ def _wrong(what: str, name: str, code: int, before: list[str]) -> str:
             whole(what)
         except Exception as broken:
             return f"its result cannot be read: {broken!r}"
-        expected = {"slots", "slots/slot-1.wav", "slots/slot-1.png", "slots/decomposition.png", "out.mid", "out.corpus",
+        expected = {"slots", "slots/slot-0.wav", "slots/slot-0.png", "slots/decomposition.png", "out.mid", "out.corpus",
                     "out.csv", "project"}  # fmt: skip
         left = [path for path in made if path not in expected and not path.startswith("project/recording")]
         left = [path for path in left if path != "project/project.json"]
