@@ -26,26 +26,33 @@ RUNS = CACHE / "runs"
 def atomic(path: Path, folder: bool = False) -> Iterator[Path]:
     """Yields a temporary file, or folder, that takes the place of `path` only if the block ends without an error.
 
-    A reader, or a run that is killed half way, sees the old file or the new one and never a torn one. The temporary
-    one lies in a hidden folder beside `path`; what a killed run left there is removed by the next that writes `path`.
+    A reader, or a run that is killed half way, sees the old file or the new one and never a torn one.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(path)
-    hidden, lock = _hidden_folder(path)
-    temporary = hidden / path.name
-    try:
+    with hidden_folder(path) as hidden:
+        temporary = hidden / path.name
         temporary.mkdir() if folder else temporary.touch()
         yield temporary
         temporary.chmod(0o755 if folder else 0o644)
         os.replace(temporary, path)
+
+
+@contextmanager
+def hidden_folder(path: Path) -> Iterator[Path]:
+    """Yields a new hidden folder beside `path`, for what will take its place; it goes with the block. What a killed run
+    left is removed by the next that writes `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(path)
+    hidden, lock = _locked_folder(path)
+    try:
+        yield hidden
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
         if lock is not None:
             os.close(lock)
 
 
-def _hidden_folder(path: Path) -> tuple[Path, int | None]:
+def _locked_folder(path: Path) -> tuple[Path, int | None]:
     """A new folder beside `path`, locked; one that another process took for abandoned before it was locked is given
     up."""
     while True:

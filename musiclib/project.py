@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -31,7 +30,7 @@ import musiclib
 from musiclib import audio, plots, scores, studio, tempo
 from musiclib.musicslots import decompose
 from musiclib.musicslots.decompose import Slots
-from musiclib.paths import atomic
+from musiclib.paths import atomic, hidden_folder
 from musiclib.pianoroll import Note, PianoRoll
 from musiclib.reproduction import checkpoint
 from musiclib.spectrogram import mel_power, power_to_db, stft
@@ -247,14 +246,14 @@ class Project:
                 decompose.check_folder(own)
             except ValueError as error:
                 raise StudioError(f"{own} is not a folder of slots: move it away, or choose another name.") from error
-        with _one_sentence(self.folder), tempfile.TemporaryDirectory(dir=self.folder, prefix=".") as temporary:
-            _write(music, stage.kind.made, Path(temporary) / name)
+        with _one_sentence(self.folder), hidden_folder(own) as temporary:
+            _write(music, stage.kind.made, temporary / name)
             if before := self._stages.get(name):
                 self._stages[name] = replace(before, key="")
                 self._save()
                 for file in _files(name, before):
                     (self.folder / file).unlink(missing_ok=True)
-            for path in Path(temporary).iterdir():
+            for path in temporary.iterdir():
                 os.replace(path, self.folder / path.name)
             if isinstance(music, Slots):
                 decompose.write(music, own)

@@ -202,6 +202,12 @@ def test_an_earlier_result_is_replaced_and_nothing_else(tmp_path, one):
     assert names_in(tmp_path) == ["out"]
 
 
+def test_what_a_killed_run_left_is_removed(tmp_path, one):
+    (tmp_path / ".out-abcd_123" / "new").mkdir(parents=True)
+    write(one, tmp_path / "out")
+    assert names_in(tmp_path) == ["out"]
+
+
 def test_an_empty_folder_is_filled(tmp_path, one):
     (tmp_path / "out").mkdir()
     write(one, tmp_path / "out")

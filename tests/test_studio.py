@@ -421,9 +421,11 @@ def test_killed_between_files_the_stage_is_made_again(project, music, monkeypatc
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(os, "replace", killed)
         project.make("answer", replace(project.settings("answer"), bits=20))
+    (project.folder / ".answer-abcd_123").mkdir()  # what SIGKILL would leave
     again = Project(project.folder)
     assert again["walk"] == music["walk"] and again["answer"] == music["answer"]
     assert again.made == ["answer"]
+    assert not list(project.folder.glob(".*"))
 
 
 def test_no_stage_is_made_from_itself(project):

@@ -12,7 +12,6 @@ Notebook: 02 MusicSlots.
 
 import itertools
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from musiclib.musicslots.chords import INSTRUMENTS, PITCHES
 from musiclib.musicslots.data import SILENCE_S, ChordSpectrograms
 from musiclib.musicslots.model import MusicSlots
 from musiclib.musicslots.separation import slot_waveforms
-from musiclib.paths import atomic
+from musiclib.paths import atomic, hidden_folder
 from musiclib.plots import FRAME_S
 from musiclib.spectrogram import (
     FFT_SAMPLES,
@@ -249,15 +248,13 @@ def write(slots: Slots, folder: Path) -> list[Path]:
     """
     folder = Path(folder).resolve()
     check_folder(folder)
-    with _one_sentence(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
-            made = Path(temporary) / "new"
-            made.mkdir()
-            _write_files(slots, made)
-            if folder.exists():
-                folder.rename(Path(temporary) / "old")
-            made.rename(folder)
+    with _one_sentence(folder), hidden_folder(folder) as hidden:
+        made = hidden / "new"
+        made.mkdir()
+        _write_files(slots, made)
+        if folder.exists():
+            folder.rename(hidden / "old")
+        made.rename(folder)
     return [folder / f"slot-{number}.wav" for number in range(len(slots.waveforms))]
 
 
