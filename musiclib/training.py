@@ -151,7 +151,7 @@ def fit(
     Raises:
         CheckpointError: `run` holds another run's checkpoint, or a damaged one.
         ValueError: the processes cannot share the parts evenly, or the parts the batch.
-        KeyboardInterrupt: Ctrl-C; the step at hand is finished and saved first, unless it is pressed again.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the step at hand is finished and saved first, unless it comes again.
     """
     fabric = fabric or launch()
     model.to(memory_format=torch.channels_last)  # what convolutions want in bf16; others do not mind
@@ -232,23 +232,26 @@ def _check_parts(parts: int, batch: int, processes: int) -> None:
 
 @contextmanager
 def _interrupts() -> Iterator[list[int]]:
-    """Collects Ctrl-C inside the block, so that a step can be finished and saved; a second one is not waited for."""
+    """Collects Ctrl-C, and SIGTERM, which a cluster sends to what it preempts, inside the block, so that a step can be
+    finished and saved; a second one is not waited for. Handlers that are not Python's own stay."""
     caught: list[int] = []
-    python_s_own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if not python_s_own or threading.current_thread() is not threading.main_thread():  # only there it can be caught
-        yield caught
-        return
+    python_s = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: own for number, own in python_s.items() if signal.getsignal(number) == own}
+    if threading.current_thread() is not threading.main_thread():  # only there they can be caught
+        before = {}
 
     def catch(number: int, _) -> None:
         if caught:
             raise KeyboardInterrupt
         caught.append(number)
 
-    signal.signal(signal.SIGINT, catch)
+    for number in before:
+        signal.signal(number, catch)
     try:
         yield caught
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, own in before.items():
+            signal.signal(number, own)
 
 
 def _is_best(scores: dict[str, float], earlier: list[dict[str, float]], select: str) -> bool:

@@ -395,13 +395,14 @@ sys.exit(main(["train", "improvise", "--experiment", "beta-1"]))
 
 
 @pytest.mark.slow
-def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "preempted"])
+def test_an_interrupt_saves_and_the_same_command_goes_on(tmp_path, number):
     script = [sys.executable, "-c", INTERRUPTED.format(folder=str(tmp_path))]
     process = subprocess.Popen(script, stderr=subprocess.PIPE, bufsize=0)
     told = b""
     while not re.search(rb"[1-9]\d*/5000", told):  # the bar is drawn once before the first step
         told += process.stderr.read(64)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     told = process.stderr.read().decode().splitlines()[-1]
     assert process.wait(timeout=60) == 130
     steps = len(torch.load(tmp_path / "improvise-beta-1" / "last.pt", weights_only=True)["history"]["loss"])

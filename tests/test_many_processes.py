@@ -122,14 +122,15 @@ def test_a_budget_stops_torchrun_s_processes_and_one_goes_on(tmp_path, chorales)
     assert_ends_as(chorales, tmp_path)
 
 
-def test_ctrl_c_stops_all_at_the_same_step_and_one_goes_on(tmp_path, chorales):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "preempted"])
+def test_an_interrupt_stops_all_at_the_same_step_and_one_goes_on(tmp_path, chorales, number):
     process = start(fabric_run(), tmp_path, LONG, *CHORALES)
     seen = ""
     while not re.search(rf"[1-9]\d*/{LONG} \[", seen):  # the bar, of a step that all have done
         letter = process.stderr.read(1)
         assert letter, seen
         seen += letter
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, errors = process.communicate(timeout=120)
     done = len(state(tmp_path, "improvise-chorales")["history"]["loss"])
     assert process.returncode and out == ""
