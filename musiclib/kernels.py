@@ -1,4 +1,4 @@
-"""Kernels whose answers are not missed, for `course.run`.
+"""Kernels whose answers are not missed, for all that executes notebooks.
 
 While a cell shows widgets, nbclient sends messages past asyncio's back on the very socket on which it waits for the
 cell's answer. An answer that arrives in that moment wakes nobody, and the notebook stands still. Asking anew every
@@ -9,9 +9,13 @@ import time
 from queue import Empty
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
-from jupyter_client.channels import AsyncZMQSocketChannel
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import Type
+
+try:
+    from jupyter_client.channels import AsyncZMQSocketChannel
+except ImportError:  # before version 8, which Colab has
+    from jupyter_client.channels import ZMQSocketChannel as AsyncZMQSocketChannel
 
 ASK_EVERY_S = 1.0
 
