@@ -96,7 +96,8 @@ def build(output: Path) -> None:
     stage.fill()
     jupyter_book = Path(sys.executable).with_name("jupyter-book")
     options = ["--quiet", "--warningiserror", "--keep-going", "--all"]
-    built = subprocess.run([jupyter_book, "build", *options, stage.folder], check=False)
+    command = [jupyter_book, "build", *options, stage.folder]
+    built = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)  # it tells of a place that is moved below
     if built.returncode:
         raise SystemExit("The book was not built: see the warnings above.")
     site = stage.folder / "_build" / "html"
@@ -106,6 +107,8 @@ def build(output: Path) -> None:
     for part in (site / "_static" / "mathjax").iterdir():
         if part.name not in MATHJAX_PARTS:
             shutil.rmtree(part) if part.is_dir() else part.unlink()
+    for template in (site / "_static").glob("*webpack-macros.html"):  # the theme's, no page
+        template.unlink()
     shutil.rmtree(output, ignore_errors=True)
     shutil.move(site, output)
     print(f"The book: {(output / 'index.html').as_uri()}")

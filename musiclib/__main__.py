@@ -48,14 +48,22 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with _remarks(options), progress.shown(not options.quiet):
             result = options.function(options)
+        _tell(json.dumps(result.data, default=str) if options.json else result.text)
+        return result.code
     except KeyboardInterrupt as interrupt:
         return _failed(options, f"Interrupted: {str(interrupt) or 'nothing is left half-written'}.", INTERRUPTED)
     except (MemoryError, torch.OutOfMemoryError):
         return _failed(options, "Not enough memory: end other programs, or take a smaller preset.", FAULT)
     except (ValueError, OSError) as error:  # bad input or a machine at fault; all else is a bug and shows its traceback
         return _failed(options, _sentence(error), FAULT)
-    print(json.dumps(result.data, default=str) if options.json else result.text)
-    return result.code
+
+
+def _tell(text: str) -> None:
+    """Prints the result, which nobody may be reading any more, as behind `head`."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
 
 
 @contextlib.contextmanager

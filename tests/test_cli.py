@@ -1,6 +1,8 @@
 """The command line: what it does with good input, and one sentence for bad input."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -114,3 +116,12 @@ def test_reproduce_without_time_prints_the_table(capsys):
     code = main(["reproduce", "musicslots", "--preset", "quick", "--budget", "0"])
     assert code == (3 if runs.missing("small") else 0)
     assert "paper | ours" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_reader_that_has_gone_is_no_error():
+    """As behind `head`."""
+    command = [sys.executable, "-m", "musiclib", "doctor"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(60)) == ("", 0)
