@@ -79,7 +79,7 @@ def _remarks(options: argparse.Namespace) -> Iterator[None]:
 
 def _failed(options: argparse.Namespace, why: str, code: int) -> int:
     if options.json:
-        print(json.dumps({"error": why}))
+        _tell(json.dumps({"error": why}))
     else:
         print(f"error: {why}", file=sys.stderr)
     return code

@@ -119,9 +119,13 @@ def test_reproduce_without_time_prints_the_table(capsys):
 
 
 @pytest.mark.slow
-def test_a_reader_that_has_gone_is_no_error():
-    """As behind `head`."""
-    command = [sys.executable, "-m", "musiclib", "doctor"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+@pytest.mark.parametrize(
+    "line", ["reproduce musicslots --preset quick --budget 0", "decompose none.wav --json"], ids=["result", "error"]
+)
+def test_a_reader_that_has_gone_is_no_error(line):
+    """As behind `head`: the same exit code as with a reader, and nothing on stderr."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "musiclib", *line.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     process.stdout.close()
-    assert (process.stderr.read(), process.wait(60)) == ("", 0)
+    assert (process.stderr.read(), process.wait(60)) == ("", main(line.split()))
