@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from musiclib import ledger, paths, training
+from musiclib import checkpoints, ledger, paths, training
 from musiclib.training import History, TrainingConfig
 
 
@@ -105,7 +105,7 @@ class Run:
         if history is not None:
             about = {"experiment": self.experiment.name, "training": described["training"], "scores": scores}
             folder = paths.CHECKPOINTS if self.ships else self.folder
-            training.save_weights(folder / f"{self.name}.safetensors", model, about, torch.float16)
+            checkpoints.save_weights(folder / f"{self.name}.safetensors", model, about, torch.float16)
             described["parts"] = history.parts
             curves = {"validation_curve": history.scores, "loss_curve": training.thinned(history.loss)}
         ledger.record(

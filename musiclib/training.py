@@ -7,7 +7,6 @@ as there are processes, or more; who takes which part does not matter, so one pr
 Notebook: 02 MusicSlots.
 """
 
-import json
 import logging
 import math
 import os
@@ -16,26 +15,21 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from musiclib.checkpoints import CheckpointError, as_json, differences_of, load_state, save_weights, told_as_os_error
 from musiclib.paths import atomic
 from musiclib.processes import agreed, of_first
 from musiclib.progress import progress_bar
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it says on stderr which precision it uses
-
-
-class CheckpointError(ValueError):
-    """A checkpoint is missing, damaged or of another configuration: the message names the file and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +154,7 @@ def fit(
     history = History(parts=parts or fabric.world_size)
     if run is not None and (stored := of_first(lambda: _stored(run / "last.pt", model, config, parts))):
         history, weights, adam = stored
-        _load_state(run / "last.pt", model, weights)
+        load_state(run / "last.pt", model, weights)
         optimizer.load_state_dict(adam)
     _check_parts(history.parts, config.batch, fabric.world_size)
     own_parts = range(fabric.global_rank, history.parts, fabric.world_size)
@@ -274,28 +268,19 @@ def thinned(values: list[float], points: int = 300) -> list[float]:
     ]
 
 
-# ------------------------------------------------------------------------------------------------ checkpoints
+# ------------------------------------------------------------------------------------------------- to go on from
 
 
 def _save(path: Path, model: nn.Module, optimizer: Any, config: TrainingConfig, history: History) -> None:
     state = {
-        "config": _as_json(asdict(model.config)),
+        "config": as_json(asdict(model.config)),
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
         "training": asdict(config),
         "history": asdict(history),
     }
-    with atomic(path) as temporary, _told_as_os_error(path):
+    with atomic(path) as temporary, told_as_os_error(path):
         torch.save(state, temporary)
-
-
-@contextmanager
-def _told_as_os_error(path: Path) -> Iterator[None]:
-    """Torch and safetensors have errors of their own for a full disk."""
-    try:
-        yield
-    except (RuntimeError, SafetensorError) as error:
-        raise OSError(f"{path} could not be written ({type(error).__name__}): free disk space.") from error
 
 
 def _stored(path: Path, model: nn.Module, config: TrainingConfig, parts: int | None) -> tuple | None:
@@ -308,84 +293,9 @@ def _stored(path: Path, model: nn.Module, config: TrainingConfig, parts: int | N
         history = History(**state["history"])
     except Exception as error:  # torch raises a different type for every kind of damage
         raise CheckpointError(f"{path} is damaged ({type(error).__name__}): delete it to start again.") from error
-    differences = _differences(stored, model.config, config)
+    differences = differences_of(stored, model.config, config)
     if parts not in (None, history.parts):
         differences = "; ".join(filter(None, [differences, f"parts={history.parts}, not {parts}"]))
     if differences:
         raise CheckpointError(f"{path} belongs to a run with {differences}: choose another folder or delete it.")
     return history, weights, adam
-
-
-def _as_json(values: dict) -> dict:
-    """Values as they read back from a file: lists for tuples."""
-    return json.loads(json.dumps(values))
-
-
-def _differences(stored: dict, *configs: Any) -> str:
-    """Where a file and configurations differ; an option the file is too old to know had its default."""
-    wanted = _as_json({name: value for config in configs for name, value in asdict(config).items()})
-    defaults = {f.name: f.default for config in configs for f in fields(config) if f.default is not MISSING}
-    stored = _as_json(defaults) | stored
-    return "; ".join(f"{k}={stored.get(k)!r}, not {v!r}" for k, v in wanted.items() if stored.get(k) != v)
-
-
-def save_weights(path: Path, model: nn.Module, about: dict, dtype: torch.dtype = torch.float32) -> None:
-    """Weights with their model's configuration and `about` in one safetensors file; fp16 is what ships."""
-    weights = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()}
-    metadata = {"musiclib": json.dumps({"config": asdict(model.config), "about": about})}
-    with atomic(path) as temporary, _told_as_os_error(path):
-        save_file(weights, temporary, metadata)
-
-
-def read_metadata(path: Path) -> tuple[dict, dict]:
-    """The model configuration and the `about` of a file that `save_weights` wrote.
-
-    Raises:
-        CheckpointError: the file is missing, damaged, or carries no configuration.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = json.loads((file.metadata() or {})["musiclib"])
-        return metadata["config"], metadata["about"]
-    except FileNotFoundError as error:
-        raise CheckpointError(f"There is no checkpoint {path}: train it, or restore it from the repository.") from error
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read ({error}): check what it is and its rights.") from error
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise CheckpointError(
-            f"{path} is no checkpoint of this course ({error}): restore it from the repository, or train it again."
-        ) from error
-
-
-def configured(path: Path, kind: type, config: dict) -> Any:
-    """The configuration that `read_metadata` found in a file, as one of its kind.
-
-    Raises:
-        CheckpointError: it is one of another kind.
-    """
-    try:
-        return kind(**config)
-    except TypeError as error:
-        raise CheckpointError(f"{path} holds another kind of model than {kind.__name__}'s: train it again.") from error
-
-
-def load_weights(path: Path, model: nn.Module) -> nn.Module:
-    """Loads what `save_weights` wrote into a model of the same configuration.
-
-    Raises:
-        CheckpointError: the file is missing, damaged or of another configuration; the model is left as it was.
-    """
-    stored, _ = read_metadata(path)
-    if differences := _differences(stored, model.config):
-        raise CheckpointError(f"{path} holds a model with {differences}: build that one, or train yours.")
-    with safe_open(path, "pt") as file:
-        weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 it is no dict
-    _load_state(path, model, weights)
-    return model
-
-
-def _load_state(path: Path, model: nn.Module, weights: dict[str, Tensor]) -> None:
-    expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    if {name: tensor.shape for name, tensor in weights.items()} != expected:
-        raise CheckpointError(f"{path} holds tensors of other names or shapes than this model: train it again.")
-    model.load_state_dict(weights)

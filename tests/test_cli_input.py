@@ -15,7 +15,7 @@ import pytest
 import soundfile
 import torch
 
-from musiclib import fetch, paths, training
+from musiclib import checkpoints, fetch, paths, training
 from musiclib.__main__ import main
 from musiclib.commands import doctor
 from musiclib.synth import NoteBank
@@ -235,7 +235,7 @@ MODELS = {
 
 
 def another_system(path):
-    training.save_weights(path, Linear(), {"experiment": "jazznet-multi-none"})
+    checkpoints.save_weights(path, Linear(), {"experiment": "jazznet-multi-none"})
 
 
 class Linear(torch.nn.Linear):

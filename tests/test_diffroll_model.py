@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from musiclib import training
+from musiclib import checkpoints
 from musiclib.diffroll.model import BANDS, MASKED, DiffRoll, DiffRollConfig
 
 SMALL = DiffRollConfig(width=8, layers=5, kernel=3)
@@ -84,11 +84,11 @@ def test_steps_are_told_apart():
 
 def test_weights_survive_a_file_and_refuse_another_network(tmp_path):
     model = awake()
-    training.save_weights(tmp_path / "m.safetensors", model, {})
-    other = training.load_weights(tmp_path / "m.safetensors", DiffRoll(SMALL))
+    checkpoints.save_weights(tmp_path / "m.safetensors", model, {})
+    other = checkpoints.load_weights(tmp_path / "m.safetensors", DiffRoll(SMALL))
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
-    with pytest.raises(training.CheckpointError, match="kernel=3, not 9"):
-        training.load_weights(tmp_path / "m.safetensors", DiffRoll(DiffRollConfig(width=8, layers=5)))
+    with pytest.raises(checkpoints.CheckpointError, match="kernel=3, not 9"):
+        checkpoints.load_weights(tmp_path / "m.safetensors", DiffRoll(DiffRollConfig(width=8, layers=5)))
 
 
 def test_it_learns_one_batch_by_heart():

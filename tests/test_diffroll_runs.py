@@ -8,7 +8,7 @@ import soundfile
 import torch
 from safetensors.torch import load_file
 
-from musiclib import ledger, paths, training
+from musiclib import checkpoints, ledger, paths
 from musiclib.diffroll import clips, experiments, report, runs, studies
 from musiclib.diffroll.clips import Clip
 from musiclib.diffroll.experiments import EXPERIMENTS, STUDIES, Experiment, find
@@ -55,7 +55,7 @@ def test_a_run_leaves_weights_and_a_ledger_entry(folder, name):
         scores = entry["metrics"][test_set]
         assert len(scores["f1_of_clips"]) == 4 and 0 <= scores["f1"] <= 1 and "frame_f1_standard_error" in scores
     place = paths.CHECKPOINTS if find(name).ships else paths.RUNS / f"diffroll-{name}-small"
-    config, about = training.read_metadata(place / f"diffroll-{name}-small.safetensors")
+    config, about = checkpoints.read_metadata(place / f"diffroll-{name}-small.safetensors")
     assert DiffRollConfig(**config) == find(name).model_config("small") and about["experiment"] == name
     assert runs.trained(find(name), "small").config == find(name).model_config("small")
 

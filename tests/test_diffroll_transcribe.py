@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musiclib import audio, paths, training
+from musiclib import audio, checkpoints, paths
 from musiclib.__main__ import main
 from musiclib.diffroll import clips, evaluation
 from musiclib.diffroll.evaluation import Sampling
@@ -174,7 +174,7 @@ def folder(model, monkeypatch, tmp_path):
     """An untrained network as the one that ships."""
     monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "checkpoints")
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
-    training.save_weights(tmp_path / "checkpoints" / "diffroll-diffroll-best-small.safetensors", model, {})
+    checkpoints.save_weights(tmp_path / "checkpoints" / "diffroll-diffroll-best-small.safetensors", model, {})
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -195,7 +195,7 @@ def test_any_recording_becomes_midi(folder, capsys, name, rate_hz, channels):
 def test_the_twin_answers_at_once(folder, capsys):
     twin = DiffRoll(DiffRollConfig(width=8, layers=2, kernel=3, planes=2, discriminative=True))
     torch.nn.init.normal_(twin.output_projection.weight)
-    training.save_weights(folder / "checkpoints" / "diffroll-twin-best-small.safetensors", twin, {})
+    checkpoints.save_weights(folder / "checkpoints" / "diffroll-twin-best-small.safetensors", twin, {})
     soundfile.write(folder / "x.wav", np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
     made = []
     for seed in (1, 2):
@@ -237,7 +237,7 @@ def test_where_nothing_is_heard_nothing_is_written(folder, capsys):
     soundfile.write(folder / "x.wav", np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
     quiet = DiffRoll(DiffRollConfig(width=8, layers=2, kernel=3, planes=2))
     torch.nn.init.constant_(quiet.output_projection.bias, -1.0)
-    training.save_weights(folder / "checkpoints" / "diffroll-diffroll-best-small.safetensors", quiet, {})
+    checkpoints.save_weights(folder / "checkpoints" / "diffroll-diffroll-best-small.safetensors", quiet, {})
     assert main(["transcribe", "x.wav", "out.mid", "--steps", "1"]) == 1
     assert "x.wav holds no notes that the model hears" in capsys.readouterr().err
     assert not (folder / "out.mid").exists()

@@ -7,7 +7,7 @@ import pytest
 import symusic
 import torch
 
-from musiclib import corpora, paths, training
+from musiclib import checkpoints, corpora, paths
 from musiclib.__main__ import main
 from musiclib.improvise import runs
 from musiclib.improvise.bars import INPUTS
@@ -27,7 +27,7 @@ def folder(monkeypatch, tmp_path):
     torch.manual_seed(0)
     for name in STYLES:
         model = BarVAE(replace(EXPERIMENTS[name].model_config(), hidden=8, latent=4))
-        training.save_weights(paths.CHECKPOINTS / f"{EXPERIMENTS[name].run_name('paper')}.safetensors", model, {})
+        checkpoints.save_weights(paths.CHECKPOINTS / f"{EXPERIMENTS[name].run_name('paper')}.safetensors", model, {})
     bars = torch.randint(0, 2, (20, INPUTS)).to(torch.uint8)
     monkeypatch.setattr(runs, "data", lambda corpus, split: bars)
     monkeypatch.chdir(tmp_path)
@@ -125,7 +125,7 @@ def test_silence_is_no_improvisation(folder, capsys):
     model = runs.load(path.stem)
     with torch.no_grad():
         model.decoder[-1].bias.fill_(-50)
-    training.save_weights(path, model, {})
+    checkpoints.save_weights(path, model, {})
     midi("query.mid", SCALE)
     assert main(["improvise", "query.mid", "out.mid", "--seed", "5", "--bits", "7"]) == 1
     assert "Seed 5 at 7 bits gave nothing but silence" in capsys.readouterr().err

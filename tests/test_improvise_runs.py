@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from musiclib import corpora, ledger, paths, training
+from musiclib import checkpoints, corpora, ledger, paths
 from musiclib.improvise import data as sources
 from musiclib.improvise import experiments, report, runs
 from musiclib.improvise.bars import INPUTS
@@ -40,7 +40,7 @@ def test_a_run_leaves_weights_and_a_ledger_entry(folder):
     assert [scores["step"] for scores in entry["metrics"]["validation_curve"]] == [3, 6]
     test = entry["metrics"]["test"]
     assert test["loss"] == pytest.approx(test["distortion"] + test["rate"], rel=1e-4) and test["bars"] == 60
-    config, about = training.read_metadata(paths.CHECKPOINTS / "improvise-chorales.safetensors")
+    config, about = checkpoints.read_metadata(paths.CHECKPOINTS / "improvise-chorales.safetensors")
     assert config["latent"] == 4 and about["experiment"] == "chorales"
     assert runs.load("improvise-chorales").config == BarVAEConfig(hidden=8, latent=4)
     assert runs.trained(EXPERIMENT, "small").config.latent == 4

@@ -6,7 +6,7 @@ import pytest
 import torch
 from rolls import roll_of
 
-from musiclib import paths, training
+from musiclib import checkpoints, paths
 from musiclib.__main__ import main
 from musiclib.musicvae import compose as composing
 from musiclib.musicvae import latent
@@ -29,7 +29,7 @@ def folder(monkeypatch, tmp_path):
         experiment = EXPERIMENTS[name]
         config = replace(experiment.model_config("small"), latent=4, encoder_width=4, decoder_width=8)
         model = MusicVAE(replace(config, conductor_width=8 if config.conductor_width else 0))
-        training.save_weights(paths.CHECKPOINTS / f"{experiment.run_name('small')}.safetensors", model, {})
+        checkpoints.save_weights(paths.CHECKPOINTS / f"{experiment.run_name('small')}.safetensors", model, {})
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -111,11 +111,11 @@ def test_a_size_that_is_not_trained_gives_way_to_the_small_one(folder, capsys):
 def test_silence_is_no_tune(folder, capsys):
     experiment = EXPERIMENTS["melody-2"]
     path = paths.CHECKPOINTS / f"{experiment.run_name('small')}.safetensors"
-    config, _ = training.read_metadata(path)
+    config, _ = checkpoints.read_metadata(path)
     model = MusicVAE(replace(experiment.model_config("small"), **config))
     with torch.no_grad():
         model.decoder.logits.bias[HOLD] = 1e3
-    training.save_weights(path, model, {})
+    checkpoints.save_weights(path, model, {})
     assert "Seed 5 gave nothing but silence" in error_of("compose --bars 2 --seed 5 out.mid", capsys)
     assert not (folder / "out.mid").exists()
 

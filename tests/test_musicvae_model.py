@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from musiclib import training
+from musiclib import checkpoints
 from musiclib.musicvae.model import MusicVAE, MusicVAEConfig
 from musiclib.posterior import Posterior
 
@@ -207,8 +207,8 @@ def test_learns_one_batch_by_heart(config):
 
 def test_weights_survive_a_file(tmp_path):
     model, x = MusicVAE(HIERARCHICAL), music(HIERARCHICAL)
-    training.save_weights(tmp_path / "m.safetensors", model, {})
-    again = training.load_weights(tmp_path / "m.safetensors", MusicVAE(HIERARCHICAL))
+    checkpoints.save_weights(tmp_path / "m.safetensors", model, {})
+    again = checkpoints.load_weights(tmp_path / "m.safetensors", MusicVAE(HIERARCHICAL))
     assert torch.equal(model.encode(x).mu, again.encode(x).mu)
-    with pytest.raises(training.CheckpointError, match="conductor_width=9, not 0"):
-        training.load_weights(tmp_path / "m.safetensors", MusicVAE(FLAT))
+    with pytest.raises(checkpoints.CheckpointError, match="conductor_width=9, not 0"):
+        checkpoints.load_weights(tmp_path / "m.safetensors", MusicVAE(FLAT))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from musiclib import corpora, ledger, paths, training
+from musiclib import checkpoints, corpora, ledger, paths
 from musiclib.musicvae import runs
 from musiclib.musicvae.evaluation import reconstruction
 from musiclib.musicvae.experiments import EXPERIMENTS, STUDIES, find
@@ -155,7 +155,7 @@ def test_what_ships(tiny, name, seed, ships):
     path = (paths.CHECKPOINTS if ships else paths.RUNS / run) / f"{run}.safetensors"
     assert path.exists() and checkpoint(run) == path
     assert any(paths.CHECKPOINTS.glob("*")) == ships
-    about = training.read_metadata(path)[1]
+    about = checkpoints.read_metadata(path)[1]
     assert about["experiment"] == name and about["training"]["seed"] == seed
     assert runs.load(run).config.latent == 4
 
@@ -182,7 +182,7 @@ def test_samples_after_so_many_epochs(tiny, monkeypatch, ships):
     assert runs.samples_path(name).is_relative_to(paths.DATA / "samples" if ships else paths.RUNS)
     for epoch, x in drawn.items():
         assert x.shape == (8, 32, 176) and x.dtype == torch.uint8
-        model = training.load_weights(paths.RUNS / name / f"step-{2 * epoch}.safetensors", runs.load(name))
+        model = checkpoints.load_weights(paths.RUNS / name / f"step-{2 * epoch}.safetensors", runs.load(name))
         z = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
         torch.manual_seed(0)
         assert torch.equal(model.sample(z, 1.0).to(torch.uint8), x)
@@ -205,7 +205,7 @@ def test_names_that_are_none(tiny):
         runs.missing("small", only=["collapses"])
     with pytest.raises(ValueError, match="No experiment 'melody-3': choose of melody-2"):
         find("melody-3")
-    with pytest.raises(training.CheckpointError, match=r"There is no checkpoint .*musicvae-melody-3-small"):
+    with pytest.raises(checkpoints.CheckpointError, match=r"There is no checkpoint .*musicvae-melody-3-small"):
         runs.load("musicvae-melody-3-small")
 
 

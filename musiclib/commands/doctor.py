@@ -15,6 +15,7 @@ import torch
 import torchaudio
 
 from musiclib import corpora, ledger, paths, presets, synth, training
+from musiclib.checkpoints import read_metadata
 from musiclib.commands.learning import SYSTEMS
 from musiclib.commands.options import FAULT, Result, command
 from musiclib.diffroll import clips
@@ -98,7 +99,7 @@ def checkpoints() -> tuple[str, str]:
     }
     files = {paths.CHECKPOINTS / f"{name}.safetensors" for name in names} | set(paths.CHECKPOINTS.glob("*.safetensors"))
     for path in sorted(files):
-        training.read_metadata(path)
+        read_metadata(path)
     return OK, f"{len(files)} in {paths.CHECKPOINTS}"
 
 

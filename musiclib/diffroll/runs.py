@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from musiclib import corpora, reproduction, training
+from musiclib import checkpoints, corpora, reproduction, training
 from musiclib.diffroll import clips, evaluation, performance, recordings, studies
 from musiclib.diffroll.clips import Clip
 from musiclib.diffroll.data import SPEEDS, Rendered, other_piano
@@ -177,7 +177,7 @@ def train(
 
     def finish() -> None:
         if hears:
-            training.load_weights(run.folder / "best.safetensors", model)
+            checkpoints.load_weights(run.folder / "best.safetensors", model)
         model.to(default_device()).eval()
         scores = test_scores(model, own, experiment.corpora) if hears else {}
         run.finish(model, scores, history, sampling=asdict(evaluation.FAST))
@@ -217,6 +217,6 @@ def load(name: str) -> DiffRoll:
     Raises:
         CheckpointError: it has not been trained, does not ship, or is damaged.
     """
-    config, _ = training.read_metadata(checkpoint(name))
-    model = DiffRoll(training.configured(checkpoint(name), DiffRollConfig, config))
-    return training.load_weights(checkpoint(name), model).to(default_device()).eval()
+    config, _ = checkpoints.read_metadata(checkpoint(name))
+    model = DiffRoll(checkpoints.configured(checkpoint(name), DiffRollConfig, config))
+    return checkpoints.load_weights(checkpoint(name), model).to(default_device()).eval()

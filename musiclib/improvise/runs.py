@@ -9,7 +9,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
-from musiclib import reproduction, training
+from musiclib import checkpoints, reproduction, training
 from musiclib.improvise import bars, studies
 from musiclib.improvise.data import corpus_source as corpus_source  # notebooks find it here
 from musiclib.improvise.data import data
@@ -57,7 +57,7 @@ def train(
     )  # fmt: skip
 
     def finish() -> None:
-        training.load_weights(run.folder / "best.safetensors", model)
+        checkpoints.load_weights(run.folder / "best.safetensors", model)
         scores = {split: reconstruction(model, splits[split]) for split in ("valid", "test")}
         run.finish(model, scores, history, train_bars=len(splits["train"]))
 
@@ -93,6 +93,6 @@ def load(name: str) -> BarVAE:
     Raises:
         CheckpointError: it has not been trained, does not ship, or is damaged.
     """
-    config, _ = training.read_metadata(checkpoint(name))
-    model = BarVAE(training.configured(checkpoint(name), BarVAEConfig, config))
-    return training.load_weights(checkpoint(name), model).to(default_device()).eval()
+    config, _ = checkpoints.read_metadata(checkpoint(name))
+    model = BarVAE(checkpoints.configured(checkpoint(name), BarVAEConfig, config))
+    return checkpoints.load_weights(checkpoint(name), model).to(default_device()).eval()

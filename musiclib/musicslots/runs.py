@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from musiclib import corpora, reproduction, training
+from musiclib import checkpoints, corpora, reproduction, training
 from musiclib.musicslots import chords, evaluation, studies
 from musiclib.musicslots.baselines import (
     AutoEncoder,
@@ -183,7 +183,7 @@ def train(
     with fabric.rank_zero_first():  # what is downloaded is kept for the others
         task, history = TASKS[experiment.kind](experiment, size, seed), None
     if before := experiment.adjustment(size).starts_from:
-        training.load_weights(checkpoint(find(before).run_name(size, seed)), task.model)
+        checkpoints.load_weights(checkpoint(find(before).run_name(size, seed)), task.model)
     if run.training.steps:
         history = training.fit(
             task.model, task.loss, len(task.data.train), run.training, fabric=fabric, run=run.folder,
@@ -195,7 +195,7 @@ def train(
 
     def finish() -> None:
         if history:
-            training.load_weights(run.folder / "best.safetensors", task.model)
+            checkpoints.load_weights(run.folder / "best.safetensors", task.model)
         scores = {"valid": task.scores(task.model, "valid"), "test": _test_scores(task, experiment, size)}
         facts = {"chorales": corpora.chorales()[1]} if experiment.dataset.startswith("JSB") else {}
         run.finish(task.model, scores, history, **facts)
@@ -212,7 +212,7 @@ def evaluate(experiment: Experiment, size: str, *, seed: int = 0) -> dict[str, d
     """
     task = TASKS[experiment.kind](experiment, size, seed)
     if experiment.training_config(size, seed).steps:
-        training.load_weights(checkpoint(experiment.run_name(size, seed)), task.model.to(default_device()))
+        checkpoints.load_weights(checkpoint(experiment.run_name(size, seed)), task.model.to(default_device()))
     return {"test": _test_scores(task, experiment, size)}
 
 
@@ -237,14 +237,14 @@ def load(name: str) -> Any:
     Raises:
         CheckpointError: it has not been trained, does not ship, or is damaged.
     """
-    config, about = training.read_metadata(checkpoint(name))
+    config, about = checkpoints.read_metadata(checkpoint(name))
     experiment = find(about["experiment"])
     if experiment.kind == "probe":
         probed = MODEL_TYPES[find(experiment.on).kind][1]
         model = (SlotProbe if probed is MusicSlots else LatentProbe)(
-            training.configured(checkpoint(name), ProbeConfig, config)
+            checkpoints.configured(checkpoint(name), ProbeConfig, config)
         )
     else:
         config_type, model_type = MODEL_TYPES[experiment.kind]
-        model = model_type(training.configured(checkpoint(name), config_type, config))
-    return training.load_weights(checkpoint(name), model).to(default_device()).eval()
+        model = model_type(checkpoints.configured(checkpoint(name), config_type, config))
+    return checkpoints.load_weights(checkpoint(name), model).to(default_device()).eval()

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from musiclib import paths, reproduction, training
+from musiclib import checkpoints, paths, reproduction, training
 from musiclib.musicvae import studies
 from musiclib.musicvae.data import windows
 from musiclib.musicvae.evaluation import active_dimensions, gain, reconstruction
@@ -63,7 +63,7 @@ def train(
             states = {epoch: run.folder / f"step-{step}.safetensors" for epoch, step in kept.items()}
             samples = (paths.DATA if run.ships else run.folder) / "samples" / f"{run.name}.safetensors"
             _save_samples(samples, model, states)
-        training.load_weights(run.folder / "best.safetensors", model)
+        checkpoints.load_weights(run.folder / "best.safetensors", model)
         scores = {"valid": reconstruction(model, data["valid"]), "test": _test_scores(model, experiment, size, seed)}
         scores["valid"]["active_dimensions"] = active_dimensions(model, data["valid"])
         run.finish(model, scores, history, train_windows=len(data["train"]))
@@ -97,7 +97,7 @@ def _save_samples(path: Path, model: MusicVAE, states: dict[int, Path]) -> None:
     z = torch.randn(SAMPLES, model.config.latent, generator=torch.Generator().manual_seed(0))
     drawn = {}
     for epoch, state in states.items():
-        training.load_weights(state, model)
+        checkpoints.load_weights(state, model)
         torch.manual_seed(0)
         drawn[str(epoch)] = model.sample(z.to(next(model.parameters()).device), 1.0).to("cpu", torch.uint8)
     with paths.atomic(path) as temporary:
@@ -135,6 +135,6 @@ def load(name: str) -> MusicVAE:
     Raises:
         CheckpointError: it has not been trained, does not ship, or is damaged.
     """
-    config, _ = training.read_metadata(checkpoint(name))
-    model = MusicVAE(training.configured(checkpoint(name), MusicVAEConfig, config))
-    return training.load_weights(checkpoint(name), model).to(default_device()).eval()
+    config, _ = checkpoints.read_metadata(checkpoint(name))
+    model = MusicVAE(checkpoints.configured(checkpoint(name), MusicVAEConfig, config))
+    return checkpoints.load_weights(checkpoint(name), model).to(default_device()).eval()
