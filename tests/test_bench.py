@@ -1,6 +1,7 @@
 """The benchmark compares like with like, and runs."""
 
 import importlib
+import json
 import re
 import subprocess
 import sys
@@ -91,6 +92,15 @@ def test_a_quick_run():
     assert re.search(r"\| teacher forcing, hierarchical, bf16 \| .* × \| 5 × \|", done.stdout)
     assert re.search(r"\| sampling, flat, 64 \| \d+ \|", done.stdout)
     assert re.search(r"\| ours, (bf16|fp32) \|", done.stdout)
+
+
+@pytest.mark.slow
+def test_a_measurement_of_its_own():
+    """What a full run reads from each of its processes."""
+    command = [sys.executable, FOLDER / "bench.py", "--quick", "--only", "evaluation_ours"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["seconds"] > 0 and found["mib"] > 100 and found["note"]
 
 
 def test_the_published_diffroll_and_ours_start_from_the_same_network(bench):

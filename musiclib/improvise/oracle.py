@@ -166,12 +166,10 @@ class Search:
 
     Attributes:
         thresholds, total: (N,) θ, and the information rate summed over frames.
-        built: how many oracles were built; the others are equal to the one before.
     """
 
     thresholds: np.ndarray
     total: np.ndarray
-    built: int
 
     @property
     def best(self) -> float:
@@ -202,22 +200,21 @@ def search(distance: np.ndarray, thresholds: np.ndarray | None = None) -> Search
     with ThreadPoolExecutor(cores) as threads:  # compiled code runs side by side; small thresholds take the longest
         found = list(threads.map(lambda first: _totals(distance, thresholds[first::cores]), range(cores)))
     total = np.empty(len(thresholds))
-    for first, (own, _) in enumerate(found):
+    for first, own in enumerate(found):
         total[first::cores] = own
-    return Search(thresholds, total, sum(built for _, built in found))
+    return Search(thresholds, total)
 
 
-def _totals(distance: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, int]:
-    """The information rate at rising thresholds, and how many oracles were built for it."""
-    total, built, valid_to = np.zeros(len(thresholds)), 0, -np.inf
+def _totals(distance: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """The information rate at rising thresholds."""
+    total, valid_to = np.zeros(len(thresholds)), -np.inf
     for number, threshold in enumerate(thresholds):
         if threshold > valid_to:
             sfx, lrs, valid_to = _links(distance, threshold)
-            built += 1
             total[number] = _total_rate(sfx, lrs)
         else:
             total[number] = total[number - 1]
-    return total, built
+    return total
 
 
 def best_oracle(distance: np.ndarray, thresholds: np.ndarray | None = None) -> Oracle:

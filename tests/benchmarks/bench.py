@@ -15,7 +15,7 @@
    steps of two calls that compute the spectrogram and its projections anew.
 
 Each measurement has a process of its own, so that its peak memory is its own. `--quick` only shows that all of it
-runs: its sizes are too small for its figures to mean anything.
+runs, in one process: its sizes are too small for its figures to mean anything.
 """
 
 import argparse
@@ -75,18 +75,20 @@ COMPARISONS = (
 )
 
 
-def measured_alone(name: str, quick: bool) -> dict:
-    """One measurement in a process of its own, with its peak memory."""
-    command = [sys.executable, __file__, "--only", name] + (["--quick"] if quick else [])
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def print_alone(name: str, quick: bool) -> None:
+def measured(name: str, quick: bool) -> dict:
+    """One measurement, with the peak memory of this process."""
     result = MEASUREMENTS[name](quick)
     kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     unit = 2**20 if platform.system() == "Darwin" else 2**10
-    print(json.dumps(result | {"mib": kib / unit}))
+    return result | {"mib": kib / unit}
+
+
+def measured_alone(name: str, quick: bool) -> dict:
+    """In a process of its own, unless the run is a quick one."""
+    if quick:
+        return measured(name, quick)
+    done = subprocess.run([sys.executable, __file__, "--only", name], stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def why_not(name: str) -> str:
@@ -104,14 +106,14 @@ def compare(quick: bool) -> None:
     print(f"Commit:   {ledger.commit()}")
     if quick:
         print("QUICK RUN: tiny sizes, the figures mean nothing.")
-    rows, notes, measured = [], [], {}
+    rows, notes, found = [], [], {}
     for what, ours, plain, aim in COMPARISONS:
         if reason := why_not(ours):
             notes.append(f"{what}: not measured, {reason}")
             continue
-        for name in {ours, plain} - set(measured):
-            measured[name] = measured_alone(name, quick)
-        a, b = measured[ours], measured[plain]
+        for name in {ours, plain} - set(found):
+            found[name] = measured_alone(name, quick)
+        a, b = found[ours], found[plain]
         if ours.startswith("oracle"):
             oracles.check(a, b)
         ratio = b["seconds"] / a["seconds"]
@@ -124,12 +126,12 @@ def compare(quick: bool) -> None:
     header = ["", "plain", "ours", "ratio", "aim", "", "peak memory, plain", "ours"]
     print("\n" + ledger.table(rows, header) + "\n")
     print("\n".join(notes))
-    print("\n" + floating_point_table(measured["step_ours"], measured["step_plain"], measured_alone("limits", quick)))
+    print("\n" + floating_point_table(found["step_ours"], found["step_plain"], measured_alone("limits", quick)))
     drawn = {name: measured_alone(name, quick) for name in musicvae.SAMPLING}
     print("\n" + ledger.table(musicvae.sampling_rows(drawn), musicvae.SAMPLING_HEADER))
     print("\n" + growth_table(quick))
-    print("\n" + diffroll.share(measured["clip_ours"], measured_alone("convolution_limit", quick)))
-    rates = {"steps": measured["step_ours"], "evaluated chords": measured["evaluation_ours"]}
+    print("\n" + diffroll.share(found["clip_ours"], measured_alone("convolution_limit", quick)))
+    rates = {"steps": found["step_ours"], "evaluated chords": found["evaluation_ours"]}
     print(
         "\nA second holds " + ", ".join(f"{1 / result['seconds']:.3g} {name}" for name, result in rates.items()) + "."
     )
@@ -176,4 +178,4 @@ if __name__ == "__main__":
     options.add_argument("--quick", action="store_true", help="tiny sizes: does it run?")
     options.add_argument("--only", choices=list(MEASUREMENTS), help="one measurement, as JSON")
     chosen = options.parse_args()
-    print_alone(chosen.only, chosen.quick) if chosen.only else compare(chosen.quick)
+    print(json.dumps(measured(chosen.only, chosen.quick))) if chosen.only else compare(chosen.quick)
