@@ -110,7 +110,8 @@ def shrink_pictures(notebook: nbformat.NotebookNode) -> None:
             if "image/png" in output.get("data", {}):
                 png = base64.b64decode(output.data["image/png"])
                 file = io.BytesIO()
-                Image.open(io.BytesIO(png)).convert("RGB").quantize(256).save(file, "PNG", optimize=True)
+                whole = Image.open(io.BytesIO(png)).convert("RGB")
+                whole.quantize(256, Image.Quantize.MAXCOVERAGE).save(file, "PNG", optimize=True)  # keeps rare colours
                 output.data["image/png"] = base64.b64encode(min(png, file.getvalue(), key=len)).decode()
 
 

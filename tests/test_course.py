@@ -57,6 +57,21 @@ def test_pictures_are_stored_smaller_and_look_the_same():
     assert len(base64.b64decode(page.cells[0].outputs[0].data["image/png"])) <= len(stored)
 
 
+def test_rare_colours_are_kept():
+    """A spectrogram's few loud pixels are what one looks at."""
+    pixels = np.random.default_rng(0).integers(0, 60, (200, 200, 3)).astype(np.uint8)
+    pixels[100, :8] = [[250 - 10 * k, 200 - 20 * k, 5 * k] for k in range(8)]
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    data = {"image/png": base64.b64encode(file.getvalue()).decode()}
+    page = new_notebook(cells=[new_code_cell("", outputs=[new_output("display_data", data)])])
+    course.shrink_pictures(page)
+    stored = np.asarray(
+        Image.open(io.BytesIO(base64.b64decode(page.cells[0].outputs[0].data["image/png"]))).convert("RGB")
+    )
+    assert np.abs(stored[100, :8].astype(int) - pixels[100, :8]).max() < 12
+
+
 def test_widgets_are_stored_as_a_sentence():
     texts = {"IntSlider(value=3, max=5)": "Something to turn", "Output()": "", "A test: run this cell.": "A test: run"}
     for text, stored in texts.items():
