@@ -34,7 +34,20 @@ def test_the_slower_ones(monkeypatch):
     assert abs(musicslots.mixed_precision(64).ours - musicslots.mixed_precision(64).published) < 0.05
     assert TRAPS["rebuilt-oracles"].measure().published > TRAPS["rebuilt-oracles"].measure().ours
     late = TRAPS["late-labels"].measure()
-    assert late.published < late.ours
+    assert 0 < late.ours - late.published < 2 and late.interval > 0
+
+
+def test_labels_of_a_cut_segment_are_late_by_the_part_of_a_frame():
+    from musiclib.diffroll import clips
+    from musiclib.diffroll.mel import FRAME_S
+    from musiclib.traps.diffroll import cut_between_frames
+
+    (clip, *_) = clips.shipped("A")
+    for part in (0.0, 0.25, 0.75):
+        labels = cut_between_frames(clip, part).notes
+        off = [(label.onset_s - note.onset_s) / FRAME_S for label, note in zip(labels, clip.notes, strict=True)]
+        assert all(part - 0.501 <= value <= part + 0.501 for value in off)
+        assert sum(off) / len(off) == pytest.approx(part, abs=0.1)
 
 
 def test_a_run_is_written_down_once(monkeypatch, tmp_path):

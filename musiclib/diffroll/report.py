@@ -9,6 +9,7 @@ Notebooks: 12 DiffRoll evaluation, 14 reproduction.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from musiclib import ledger
@@ -59,9 +60,12 @@ def at(row: Row, size: str) -> dict | None:
 def gain(one: Row, other: Row, size: str) -> Gain | None:
     """Of one row over another; None if one of them has not been run."""
     a, b = at(one, size), at(other, size)
-    if a is None or b is None:
-        return None
-    difference = 100 * (np.array(a["f1_of_clips"]) - np.array(b["f1_of_clips"]))
+    return None if a is None or b is None else paired(a["f1_of_clips"], b["f1_of_clips"])
+
+
+def paired(one: ArrayLike, other: ArrayLike) -> Gain:
+    """Of the note F1 of each clip, 0 to 1, over another on the same clips."""
+    difference = 100 * (np.asarray(one) - np.asarray(other))
     reach = stats.t.ppf(0.975, len(difference) - 1)  # Student's, since clips are few
     return Gain(float(difference.mean()), float(reach * difference.std(ddof=1) / len(difference) ** 0.5))
 
