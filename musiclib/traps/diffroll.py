@@ -92,13 +92,13 @@ def repeated_work() -> Measured:
 
 
 def one_plane() -> Measured:
-    """Note F1 of the true rolls of B: what no network with so many planes can exceed."""
+    """Note F1 of the true rolls of B, as a network would give them that is right in every cell."""
     own = clips.shipped("B")
-    ceilings = [
+    whole = [
         evaluation.summary(evaluation.clip_scores([scoring.tensor_of(c.notes, 640, n) for c in own], own))["f1"]
         for n in (1, 2)
     ]
-    return Measured("ceiling of note F1 on B, %", *(100 * value for value in ceilings))
+    return Measured("note F1 of the true rolls of B, %", *(100 * value for value in whole))
 
 
 def whole_pieces() -> Measured | None:
